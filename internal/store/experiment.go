@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
-
 )
 
 // ExperimentRow is the part of an experiment's row that its records change. A nil
@@ -113,6 +111,5 @@ func object[V any](data []byte, into *map[string]V) error {
 
 // changeRank sorts like Later.
 func changeRank(t time.Time, runID string, seq uint64) string {
-	return t.UTC().Format("2006-01-02T15:04:05.000000Z") + " " + runID + " " + fmt.Sprintf("%020s", strconv.FormatUint(seq, 10))
+	return fmt.Sprintf("%s %s %020d", t.UTC().Format("2006-01-02T15:04:05.000000Z"), runID, seq)
 }
-
