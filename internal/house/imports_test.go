@@ -1,0 +1,133 @@
+package house
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/greenwave-traffic/greenwave"
+
+// rooms says which packages of the module each package may import. A new package
+// joins this table and the one in docs/decisions/0001-the-house.md.
+var rooms = map[string][]string{
+	"record":                   nil,
+	"internal/journal":         nil,
+	"internal/store":           {"record"},
+	"internal/store/postgres":  {"record", "internal/store"},
+	"internal/store/sqlite":    {"record", "internal/store"},
+	"internal/store/storetest": {"record", "internal/store"},
+	"internal/store/pgtest":    nil,
+	"internal/syncer":          {"record", "internal/journal", "internal/store"},
+	"internal/importer":        {"record", "internal/store", "internal/syncer"},
+	"internal/export":          {"record", "internal/store"},
+	".":                        {"record", "internal/journal", "internal/store", "internal/syncer"},
+	"destination/postgres":     {".", "internal/store", "internal/store/postgres"},
+	"destination/sqlite":       {".", "internal/store", "internal/store/sqlite"},
+	"internal/settings":        nil,
+	"internal/demo":            {".", "record"},
+	"internal/house":           nil,
+	"scripts/testsum":          nil,
+	// The one program knows every room.
+	"cmd/greenwave": {"*"},
+}
+
+// drivers are the modules that reach a concrete database.
+var drivers = []string{"github.com/jackc/pgx/v5", "modernc.org/sqlite", "github.com/pressly/goose/v3"}
+
+// driverFree are the packages that must not reach a driver, not even through others:
+// a trainer that records links none of them.
+var driverFree = []string{".", "record", "internal/journal", "internal/store", "internal/syncer", "internal/importer", "internal/export"}
+
+type pkg struct {
+	ImportPath, Name string
+	Imports, Deps    []string
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	for path, p := range packages(t) {
+		allowed, known := rooms[path]
+		if !known {
+			t.Errorf("package %s is not in the table of rooms: say there what it may import", path)
+			continue
+		}
+		if slices.Contains(allowed, "*") {
+			continue
+		}
+		for _, imp := range p.Imports {
+			rel, inside := relative(imp)
+			if inside && !slices.Contains(allowed, rel) {
+				t.Errorf("package %s imports %s: it may import only %q", path, rel, allowed)
+			}
+		}
+	}
+}
+
+func TestTrainerLinksNoDriver(t *testing.T) {
+	all := packages(t)
+	for _, path := range driverFree {
+		p, ok := all[path]
+		if !ok {
+			t.Errorf("package %s is gone: take it out of driverFree", path)
+			continue
+		}
+		for _, dep := range p.Deps {
+			for _, d := range drivers {
+				if dep == d || strings.HasPrefix(dep, d+"/") {
+					t.Errorf("package %s reaches the driver %s", path, dep)
+				}
+			}
+		}
+	}
+}
+
+// A name that says how something is written and not what it is about collects
+// everything over time.
+func TestPackagesAreNamedByNoun(t *testing.T) {
+	for path, p := range packages(t) {
+		if slices.Contains([]string{"util", "utils", "common", "types", "helper", "helpers", "models", "misc", "shared"}, p.Name) {
+			t.Errorf("package %s: name it after what it is about", path)
+		}
+	}
+}
+
+// packages returns the module's packages by their path in it; "." is the root.
+func packages(t *testing.T) map[string]pkg {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Name,Imports,Deps", module+"/...").Output()
+	if err != nil {
+		if ee, ok := errors.AsType[*exec.ExitError](err); ok {
+			t.Fatalf("go list: %s", ee.Stderr)
+		}
+		t.Fatalf("go list: %v", err)
+	}
+	found := map[string]pkg{}
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		rel, _ := relative(p.ImportPath)
+		found[rel] = p
+	}
+	if len(found) < 5 {
+		t.Fatalf("go list found only %d packages", len(found))
+	}
+	return found
+}
+
+// relative returns an import path within the module.
+func relative(path string) (string, bool) {
+	if path == module {
+		return ".", true
+	}
+	rel, ok := strings.CutPrefix(path, module+"/")
+	return rel, ok
+}
