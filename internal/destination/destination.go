@@ -1,0 +1,62 @@
+// Package destination knows which kinds of databases are linked into the program.
+// The packages destination/postgres and destination/sqlite register theirs when
+// they are imported, as the drivers of database/sql do, so that a trainer carries
+// only what it uses.
+package destination
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/greenwave-traffic/greenwave/internal/store"
+)
+
+// Opener opens the database that a URL names. It must not contact the database:
+// the first use does.
+type Opener func(url string) (store.Store, error)
+
+var (
+	mu      sync.RWMutex
+	openers = map[string]Opener{}
+)
+
+// Register makes an opener known for URLs of a scheme ("postgres", "sqlite"). It
+// panics when the scheme is taken, because two packages then claim the same URLs.
+func Register(scheme string, open Opener) {
+	mu.Lock()
+	defer mu.Unlock()
+	if _, taken := openers[scheme]; taken {
+		panic("destination: scheme " + scheme + " is registered twice")
+	}
+	openers[scheme] = open
+}
+
+// Schemes lists the registered schemes in alphabetical order.
+func Schemes() []string {
+	mu.RLock()
+	defer mu.RUnlock()
+	return slices.Sorted(maps.Keys(openers))
+}
+
+// Find returns the opener for a URL; ok is false when none is registered.
+func Find(url string) (open Opener, ok bool) {
+	scheme, _, _ := strings.Cut(url, ":")
+	mu.RLock()
+	defer mu.RUnlock()
+	open, ok = openers[strings.ToLower(scheme)]
+	return open, ok
+}
+
+// Open opens the database that a URL names, when its scheme is registered. Errors
+// never hold the URL, which may hold a password.
+func Open(url string) (store.Store, error) {
+	open, ok := Find(url)
+	if !ok {
+		scheme, _, _ := strings.Cut(url, ":")
+		return nil, fmt.Errorf("no database is linked in for %q URLs: import _ \"github.com/greenwave-traffic/greenwave/destination/%s\"", scheme, scheme)
+	}
+	return open(url)
+}
