@@ -99,6 +99,16 @@ func (d *decoder) int() int {
 	return 0
 }
 
+// count reads how many members a list has; each takes at least one byte.
+func (d *decoder) count() int {
+	n := d.int()
+	if n < 0 || n > len(d.b) {
+		d.fail(errShort)
+		return 0
+	}
+	return n
+}
+
 func (d *decoder) double() float64 {
 	if b := d.take(8); b != nil {
 		return math.Float64frombits(binary.BigEndian.Uint64(b))
@@ -141,14 +151,14 @@ func (d *decoder) typed(kind byte, depth int) Value {
 	case typePolygon:
 		n := int(d.ubyte())
 		if n == 0 {
-			n = d.int()
+			n = d.count()
 		}
 		v.n, v.raw = n, d.take(16*n)
 	case typeDoubles:
-		v.n = d.int()
+		v.n = d.count()
 		v.raw = d.take(8 * v.n)
 	case typeStrings:
-		v.n = d.int()
+		v.n = d.count()
 		start := d.b
 		for range v.n {
 			if d.bytes(); d.err != nil {
@@ -161,7 +171,7 @@ func (d *decoder) typed(kind byte, depth int) Value {
 			d.fail(errors.New("compound values nested too deeply"))
 			return v
 		}
-		v.n = d.int()
+		v.n = d.count()
 		start := d.b
 		for range v.n {
 			if d.typed(d.ubyte(), depth+1); d.err != nil {
