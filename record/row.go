@@ -17,6 +17,8 @@ type Row struct {
 	// infinite and is null here ("avg_loss", "waiting_times.ECOLAND",
 	// "state_vector[3]"). Nil when there is nothing.
 	Extra []byte
+
+	buf []byte // what Parse had to write itself: vectors, texts with escapes, Extra
 }
 
 // Value is one field of a row. The zero Value is null.

@@ -47,6 +47,7 @@ type Field struct {
 	Min, Max float64  // inclusive bounds of numbers; -Inf and +Inf where there are none
 	OneOf    []string // allowed texts; empty for any
 	Object   bool     // the JSON value must be an object
+	Numbers  bool     // every leaf of the JSON value must be a number or null
 	Unit     string   // "s", "km/h", "vehicles", "1/h", …; empty where there is none
 	Doc      string   // one sentence, becomes the column's comment
 }
@@ -63,6 +64,7 @@ type Schema struct {
 	Key int
 
 	index map[string]int
+	time  int // position of the kind's own time, -1 where there is none
 }
 
 // Index returns the position of the named field, or -1.
@@ -94,6 +96,7 @@ func other(name string, t Type, doc string) Field {
 
 func required(f Field) Field { f.Required = true; return f }
 func object(f Field) Field   { f.Object = true; return f }
+func numbers(f Field) Field  { f.Object, f.Numbers = true, true; return f }
 
 const maxInt32 = math.MaxInt32
 
@@ -120,7 +123,7 @@ var (
 		num("pt_passenger_throughput", Float, 0, inf, "passengers/h", "Passengers of buses and jeepneys that arrived, per hour."),
 		num("pt_avg_waiting", Float, 0, inf, "s", "Mean waiting time of buses and jeepneys."),
 		num("pt_service_efficiency", Float, 0, inf, "", "Share of buses and jeepneys that were served without undue waiting."),
-		object(other("reward_components", JSON, "Parts of the reward by name.")),
+		numbers(other("reward_components", JSON, "Parts of the reward by name.")),
 		num("episode_duration_minutes", Float, 0, inf, "min", "Wall-clock time that the episode took."),
 		other("timestamp", Time, "When the episode ended; the time of logging unless the record says otherwise."),
 	}}
@@ -129,9 +132,9 @@ var (
 		required(num("episode_number", Int, 0, maxInt32, "", "Number of the episode that the step belongs to.")),
 		required(num("step_number", Int, 0, maxInt32, "", "Number of the step, unique in its episode.")),
 		num("active_vehicles", Int, 0, math.MaxInt64, "vehicles", "Vehicles in the network."),
-		object(other("queue_lengths", JSON, "Halting vehicles (below 0.1 m/s): intersection → approach → vehicles.")),
-		object(other("waiting_times", JSON, "Mean waiting time in seconds per intersection.")),
-		object(other("speeds", JSON, "Mean speed in km/h per intersection.")),
+		numbers(other("queue_lengths", JSON, "Halting vehicles (below 0.1 m/s): intersection → approach → vehicles.")),
+		numbers(other("waiting_times", JSON, "Mean waiting time in seconds per intersection.")),
+		numbers(other("speeds", JSON, "Mean speed in km/h per intersection.")),
 		other("state_vector", Vector, "What the agent observed."),
 		num("action_taken", Int, -inf, inf, "", "The joint or first action; the actions per intersection are in intersection_metrics."),
 		num("immediate_reward", Float, -inf, inf, "", "Reward of the step."),
@@ -198,8 +201,12 @@ var schemas = map[Kind]*Schema{}
 func init() {
 	for _, s := range []*Schema{Episodes, Steps, Checkpoints, Validations, Baselines, Experiments, Heartbeats, Ends} {
 		s.index = make(map[string]int, len(s.Fields))
+		s.time = -1
 		for i, f := range s.Fields {
 			s.index[f.Name] = i
+			if f.Type == Time {
+				s.time = i
+			}
 		}
 		schemas[s.Kind] = s
 	}

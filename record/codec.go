@@ -1,0 +1,482 @@
+package record
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// codec visits the fields of a typed record in the order of the schema, to write
+// them, to check them or to fill them from a row. Each record lists its fields once,
+// in its method fields.
+type codec struct {
+	mode   mode
+	schema *Schema
+	at     int    // position of the next field
+	dst    []byte // encoding: the result; checking: scratch
+	member bool   // dst has a member already
+	row    *Row   // decoding
+	err    error  // the first one; nothing is done after it
+
+	found pathList // encoding: numbers that are not finite; decoding: those of the row
+	kept  pathList // paths of Extra's own non_finite
+	path  []byte   // of the value in an any that is being written
+	keys  []string // of the maps that are being written, innermost last
+	buf   []byte   // scratch for checking
+}
+
+type mode uint8
+
+const (
+	toEncode mode = iota
+	toCheck
+	toDecode
+)
+
+var codecs = sync.Pool{New: func() any { return new(codec) }}
+
+func newCodec(m mode, k Kind) *codec {
+	c := codecs.Get().(*codec)
+	c.mode, c.schema = m, schemas[k]
+	c.at, c.member, c.err = 0, false, nil
+	return c
+}
+
+func (c *codec) release() {
+	c.dst, c.row, c.err = nil, nil, nil
+	c.found.reset()
+	c.kept.reset()
+	c.path = c.path[:0]
+	clear(c.keys[:cap(c.keys)])
+	c.keys = c.keys[:0]
+	codecs.Put(c)
+}
+
+func encode(dst []byte, r Record) ([]byte, error) {
+	c := newCodec(toEncode, r.Kind())
+	c.dst = append(dst, '{')
+	r.fields(c)
+	out, err := append(c.dst, '}'), c.err
+	c.release()
+	if err != nil {
+		return dst, err
+	}
+	return out, nil
+}
+
+func check(r Record) error {
+	c := newCodec(toCheck, r.Kind())
+	c.dst = c.buf[:0]
+	r.fields(c)
+	err := c.err
+	c.buf = c.dst
+	c.release()
+	return err
+}
+
+// next returns the field that is visited, nil when it is not to be.
+func (c *codec) next() *Field {
+	if c.err != nil {
+		return nil
+	}
+	c.at++
+	return &c.schema.Fields[c.at-1]
+}
+
+// value returns the row's value of the visited field.
+func (c *codec) value() Value { return c.row.Values[c.at-1] }
+
+func (c *codec) name(name string) {
+	if c.member {
+		c.dst = append(c.dst, ',')
+	}
+	c.member = true
+	c.dst = appendName(c.dst, name)
+}
+
+func (c *codec) refuse(field, value, rule string) {
+	if c.err == nil {
+		c.err = &FieldError{Kind: c.schema.Kind, Field: field, Value: value, Rule: rule}
+	}
+}
+
+func (c *codec) requiredInt(v *int) {
+	f := c.next()
+	if f == nil {
+		return
+	}
+	if c.mode == toDecode {
+		*v = int(c.value().Int())
+		return
+	}
+	c.writeInt(f, *v)
+}
+
+func (c *codec) int(v **int) {
+	f := c.next()
+	if f == nil {
+		return
+	}
+	if c.mode == toDecode {
+		*v = nil
+		if !c.value().IsNull() {
+			*v = new(int(c.value().Int()))
+		}
+		return
+	}
+	if *v != nil {
+		c.writeInt(f, **v)
+	}
+}
+
+func (c *codec) writeInt(f *Field, v int) {
+	if c.mode == toCheck {
+		if !f.allowsInt(int64(v)) {
+			c.refuse(f.Name, strconv.Itoa(v), f.Rule())
+		}
+		return
+	}
+	c.name(f.Name)
+	c.dst = strconv.AppendInt(c.dst, int64(v), 10)
+}
+
+func (c *codec) requiredFloat(v *float64) {
+	f := c.next()
+	if f == nil {
+		return
+	}
+	if c.mode == toDecode {
+		*v = math.NaN() // required and null: listed in non_finite
+		if !c.value().IsNull() {
+			*v = c.value().Float()
+		}
+		return
+	}
+	c.writeFloat(f, *v)
+}
+
+func (c *codec) float(v **float64) {
+	f := c.next()
+	if f == nil {
+		return
+	}
+	if c.mode == toDecode {
+		*v = nil
+		switch {
+		case !c.value().IsNull():
+			*v = new(c.value().Float())
+		case c.wasNonFinite(f):
+			*v = new(math.NaN())
+		}
+		return
+	}
+	if *v != nil {
+		c.writeFloat(f, **v)
+	}
+}
+
+func (c *codec) writeFloat(f *Field, v float64) {
+	if c.mode == toCheck {
+		if !f.allowsFloat(v) {
+			c.refuse(f.Name, string(appendFloat(nil, v, 64)), f.Rule())
+		}
+		return
+	}
+	c.name(f.Name)
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		c.found.addKey(f.Name)
+		c.dst = appendNonFinite(c.dst, v)
+		return
+	}
+	c.dst = appendFloat(c.dst, v, 64)
+}
+
+// appendNonFinite appends NaN or an infinity as a text.
+func appendNonFinite(dst []byte, v float64) []byte {
+	switch {
+	case v > 0:
+		return append(dst, `"Infinity"`...)
+	case v < 0:
+		return append(dst, `"-Infinity"`...)
+	}
+	return append(dst, `"NaN"`...)
+}
+
+// text is a text that is left out when it is empty.
+func (c *codec) text(v *string) {
+	f := c.next()
+	switch {
+	case f == nil:
+	case c.mode == toDecode:
+		*v = string(c.value().Bytes())
+	case *v != "":
+		c.writeText(f, *v)
+	case c.mode == toCheck && f.Required:
+		c.refuse(f.Name, "missing", f.Rule())
+	}
+}
+
+// optionalText is a text that is left out when it is nil.
+func (c *codec) optionalText(v **string) {
+	f := c.next()
+	switch {
+	case f == nil:
+	case c.mode == toDecode:
+		*v = nil
+		if !c.value().IsNull() {
+			*v = new(string(c.value().Bytes()))
+		}
+	case *v != nil:
+		c.writeText(f, **v)
+	}
+}
+
+func (c *codec) writeText(f *Field, v string) {
+	if c.mode == toEncode {
+		c.name(f.Name)
+		c.dst = appendText(c.dst, v)
+		return
+	}
+	rule := textRule(v)
+	if rule == "" && !f.allowsText([]byte(v)) {
+		rule = f.Rule()
+	}
+	if rule != "" {
+		c.refuse(f.Name, shorten(appendText(nil, v)), rule)
+	}
+}
+
+func (c *codec) uuid(v *string) {
+	f := c.next()
+	switch {
+	case f == nil:
+	case c.mode == toDecode:
+		*v = string(c.value().Bytes())
+	case *v == "":
+	case c.mode == toEncode:
+		c.name(f.Name)
+		c.dst = appendText(c.dst, *v)
+	case !isUUID([]byte(*v)):
+		c.refuse(f.Name, shorten(appendText(nil, *v)), f.Rule())
+	}
+}
+
+func (c *codec) time(v *time.Time) {
+	f := c.next()
+	switch {
+	case f == nil:
+	case c.mode == toDecode:
+		*v = time.Time{}
+		if !c.value().IsNull() {
+			*v = c.value().Time()
+		}
+	case v.IsZero():
+	case c.mode == toEncode:
+		c.name(f.Name)
+		c.dst = append(c.dst, '"')
+		c.dst = v.UTC().Truncate(time.Microsecond).AppendFormat(c.dst, time.RFC3339Nano)
+		c.dst = append(c.dst, '"')
+	case !f.allowsTime(*v):
+		c.refuse(f.Name, v.UTC().String(), f.Rule())
+	}
+}
+
+func (c *codec) vector(v *[]float32) {
+	f := c.next()
+	if f == nil || c.mode == toCheck {
+		return
+	}
+	if c.mode == toDecode {
+		*v = nil
+		if value := c.value(); !value.IsNull() {
+			*v = make([]float32, value.Len())
+			for i := range *v {
+				(*v)[i] = value.At(i)
+			}
+		}
+		return
+	}
+	if *v == nil {
+		return
+	}
+	c.name(f.Name)
+	c.dst = append(c.dst, '[')
+	for i, x := range *v {
+		if i > 0 {
+			c.dst = append(c.dst, ',')
+		}
+		if x-x != 0 { // NaN or infinite
+			c.found.addElement(f.Name, i)
+			c.dst = appendNonFinite(c.dst, float64(x))
+			continue
+		}
+		c.dst = appendFloat(c.dst, float64(x), 32)
+	}
+	c.dst = append(c.dst, ']')
+}
+
+// numbers is a map of numbers that is left out when it is nil.
+func (c *codec) numbers(v *map[string]float64) {
+	f := c.next()
+	switch {
+	case f == nil:
+	case c.mode == toDecode:
+		*v = nil
+		var m map[string]*float64
+		if c.unmarshal(f, &m) && m != nil {
+			*v = finite(m)
+		}
+	case *v != nil:
+		c.begin(f)
+		c.writeNumbers(*v)
+	}
+}
+
+// numbersOfNumbers is a map of maps of numbers.
+func (c *codec) numbersOfNumbers(v *map[string]map[string]float64) {
+	f := c.next()
+	switch {
+	case f == nil:
+	case c.mode == toDecode:
+		*v = nil
+		var m map[string]map[string]*float64
+		if c.unmarshal(f, &m) && m != nil {
+			*v = make(map[string]map[string]float64, len(m))
+			for k, inner := range m {
+				if (*v)[k] = nil; inner != nil {
+					(*v)[k] = finite(inner)
+				}
+			}
+		}
+	case *v != nil:
+		c.begin(f)
+		c.dst = append(c.dst, '{')
+		from := len(c.keys)
+		for k := range *v {
+			c.keys = append(c.keys, k)
+		}
+		slices.Sort(c.keys[from:])
+		to := len(c.keys)
+		for i := from; i < to; i++ {
+			k := c.keys[i]
+			depth := c.enter(k, i > from)
+			if inner := (*v)[k]; inner != nil {
+				c.writeNumbers(inner)
+			} else {
+				c.dst = append(c.dst, "null"...)
+			}
+			c.path = c.path[:depth]
+		}
+		c.keys = c.keys[:from]
+		c.dst = append(c.dst, '}')
+	}
+}
+
+// finite gives NaN to the members that are null, as those are that were not finite.
+func finite(m map[string]*float64) map[string]float64 {
+	out := make(map[string]float64, len(m))
+	for k, x := range m {
+		if out[k] = math.NaN(); x != nil {
+			out[k] = *x
+		}
+	}
+	return out
+}
+
+// begin begins a field whose value may hold more values. Checking writes it too,
+// into scratch, because only that shows whether it can be written.
+func (c *codec) begin(f *Field) {
+	if c.mode == toCheck {
+		c.dst = c.dst[:0]
+	} else {
+		c.name(f.Name)
+	}
+	c.path = append(c.path[:0], f.Name...)
+}
+
+// enter writes the name of a member of a map and makes it the path's last part. It
+// returns the length that the path had.
+func (c *codec) enter(key string, comma bool) int {
+	if comma {
+		c.dst = append(c.dst, ',')
+	}
+	depth := len(c.path)
+	c.path = appendKey(c.path, key)
+	if strings.IndexByte(key, 0) >= 0 {
+		c.refuse(string(c.path), shorten(appendText(nil, key)), ruleNUL)
+	}
+	c.dst = appendText(c.dst, key)
+	c.dst = append(c.dst, ':')
+	return depth
+}
+
+func (c *codec) writeNumbers(m map[string]float64) {
+	c.dst = append(c.dst, '{')
+	from := len(c.keys)
+	for k := range m {
+		c.keys = append(c.keys, k)
+	}
+	slices.Sort(c.keys[from:])
+	for i, k := range c.keys[from:] {
+		depth := c.enter(k, i > 0)
+		c.writeNumber(m[k], 64)
+		c.path = c.path[:depth]
+	}
+	c.keys = c.keys[:from]
+	c.dst = append(c.dst, '}')
+}
+
+// writeNumber writes a number inside a JSON value.
+func (c *codec) writeNumber(v float64, bits int) {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		c.found.add(c.path)
+		c.dst = appendNonFinite(c.dst, v)
+		return
+	}
+	c.dst = appendFloat(c.dst, v, bits)
+}
+
+// object is a map of anything that is left out when it is nil.
+func (c *codec) object(v *map[string]any) {
+	f := c.next()
+	switch {
+	case f == nil:
+	case c.mode == toDecode:
+		*v = nil
+		c.unmarshal(f, v)
+	case *v != nil:
+		c.begin(f)
+		c.writeMap(*v, 0)
+	}
+}
+
+// any is any value; nil is left out.
+func (c *codec) any(v *any) {
+	f := c.next()
+	switch {
+	case f == nil:
+	case c.mode == toDecode:
+		*v = nil
+		c.unmarshal(f, v)
+	case *v != nil:
+		c.begin(f)
+		c.write(*v, 0)
+	}
+}
+
+// unmarshal decodes the JSON value of the visited field; false when it is null.
+func (c *codec) unmarshal(f *Field, v any) bool {
+	value := c.value()
+	if value.IsNull() {
+		return false
+	}
+	if err := json.Unmarshal(value.Bytes(), v); err != nil {
+		c.refuse(f.Name, shorten(value.Bytes()), "must fit the Go type: "+err.Error())
+		return false
+	}
+	return true
+}
