@@ -1,0 +1,210 @@
+package demo
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/greenwave-traffic/greenwave"
+)
+
+// Options of a training.
+type Options struct {
+	Dir        string        // folder of the runs
+	Models     string        // folder of the saved models
+	Experiment string        // name
+	Episodes   int           // last episode
+	SaveEvery  int           // episodes between checkpoints
+	Pace       time.Duration // least time that an episode takes, so that there is something to watch
+	Resume     bool          // go on from the last checkpoint
+	Progress   io.Writer     // gets one line "episode N reward R" after each acknowledged episode
+}
+
+// Train trains until the last episode, recording all of it, and ends with a
+// validation on held-out traffic and a comparison with a fixed-time program.
+func Train(ctx context.Context, opt Options) error {
+	cfg := greenwave.Config{
+		Experiment: opt.Experiment, Dir: opt.Dir, Mode: greenwave.Offline,
+		Description:     "Tabular Q-learning on a toy queue model of three intersections",
+		Hyperparameters: map[string]any{"algorithm": "tabular Q-learning", "alpha": alpha, "gamma": gamma, "episodes": opt.Episodes, "interval_s": interval, "seed": 7},
+		Metadata:        map[string]any{"tags": []string{"demo"}, "model": "toy queue model"},
+	}
+	start := greenwave.Start
+	if opt.Resume {
+		start = greenwave.Resume
+	}
+	run, err := start(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if err := train(ctx, opt, run); err != nil {
+		if errors.Is(err, context.Canceled) {
+			return errors.Join(err, run.Interrupt("stopped by a signal"))
+		}
+		return errors.Join(err, run.Fail(err))
+	}
+	return run.Finish()
+}
+
+func train(ctx context.Context, opt Options, run *greenwave.Run) error {
+	l := newLearner(7)
+	first := 1
+	if opt.Resume {
+		saved, err := load(opt.Models)
+		if err != nil {
+			return err
+		}
+		if saved != nil {
+			l.Agents, first = saved.Agents, saved.Episode+1
+		}
+	}
+	begun := time.Now()
+	best := math.Inf(-1)
+	for number := first; number <= opt.Episodes; number++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		l.epsilon = max(0.02, 1-float64(number)/(0.6*float64(opt.Episodes)))
+		began := time.Now()
+		pace := time.NewTicker(max(time.Microsecond, opt.Pace/steps))
+		o, err := play(trainingSeed(number), l, l, func(s greenwave.Step) error {
+			if opt.Pace > 0 {
+				<-pace.C
+			}
+			return run.LogStep(s)
+		}, number)
+		pace.Stop()
+		if err != nil {
+			return err
+		}
+		if err := run.LogEpisode(o.episodeRecord(number, l.epsilon, time.Since(began).Minutes())); err != nil {
+			return err
+		}
+		if opt.Progress != nil {
+			fmt.Fprintf(opt.Progress, "episode %d reward %.2f\n", number, o.reward)
+		}
+		if number%opt.SaveEvery == 0 || number == opt.Episodes {
+			reward, _ := evaluate(l, 5)
+			kind := "regular"
+			if number == opt.Episodes {
+				kind = "final"
+			} else if reward > best {
+				kind = "best"
+			}
+			best = max(best, reward)
+			c, err := save(opt.Models, l, number)
+			if err != nil {
+				return err
+			}
+			c.CheckpointType, c.ValidationReward = kind, new(reward)
+			c.TrainingTimeMinutes = new(time.Since(begun).Minutes())
+			if err := run.LogCheckpoint(c); err != nil {
+				return err
+			}
+		}
+	}
+	return compare(run, l, opt.Episodes)
+}
+
+// evaluate plays held-out episodes without exploring and returns the mean reward and
+// the mean waiting time in seconds.
+func evaluate(c controller, episodes int) (reward, wait float64) {
+	if l, ok := c.(*learner); ok {
+		greedy := *l
+		greedy.epsilon = 0
+		c = &greedy
+	}
+	for i := range episodes {
+		o, _ := play(heldOutSeed(i), c, nil, nil, 0) // without an observer nothing can fail
+		reward += o.reward / float64(episodes)
+		wait += o.measures().wait / float64(episodes)
+	}
+	return reward, wait
+}
+
+// compare records the validation and the comparison with the baseline, both on the
+// same held-out traffic.
+func compare(run *greenwave.Run, l *learner, episode int) error {
+	const held = 10
+	reward, wait := evaluate(l, held)
+	fixedReward, fixedWait := evaluate(fixedTime{}, held)
+	scenarios := make([]string, held)
+	for i := range scenarios {
+		scenarios[i] = seedName(i)
+	}
+	err := run.LogValidation(greenwave.Validation{
+		ValidationEpisode: new(episode), TestScenario: map[string]any{"scenarios": scenarios}, TotalReward: new(reward),
+		TrafficMetrics:    map[string]any{"avg_waiting_time": wait},
+		ComparisonMetrics: map[string]any{"fixed_time": map[string]float64{"total_reward": fixedReward, "avg_waiting_time": fixedWait}},
+	})
+	if err != nil {
+		return err
+	}
+	return run.LogBaseline(greenwave.Baseline{
+		BaselineType: "fixed_time", TestScenarios: scenarios,
+		D3QNMetrics:            map[string]any{"total_reward": reward, "avg_waiting_time": wait},
+		BaselineMetrics:        map[string]any{"total_reward": fixedReward, "avg_waiting_time": fixedWait},
+		ImprovementPercentages: map[string]any{"avg_waiting_time": 100 * (fixedWait - wait) / fixedWait},
+		Notes:                  "Toy queue model; the trained controller is tabular Q-learning.",
+	})
+}
+
+// model is a saved controller.
+type model struct {
+	Episode int      `json:"episode"`
+	Agents  [3]agent `json:"agents"`
+}
+
+const modelFile = "latest.json"
+
+// save writes the model whole or not at all.
+func save(dir string, l *learner, episode int) (greenwave.Checkpoint, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return greenwave.Checkpoint{}, err
+	}
+	data, err := json.Marshal(model{episode, l.Agents})
+	if err != nil {
+		return greenwave.Checkpoint{}, err
+	}
+	path := filepath.Join(dir, modelFile)
+	if err := os.WriteFile(path+".new", data, 0o644); err != nil {
+		return greenwave.Checkpoint{}, err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return greenwave.Checkpoint{}, err
+	}
+	sum := sha256.Sum256(data)
+	return greenwave.Checkpoint{
+		EpisodeNumber: new(episode), ModelPath: path, ModelSizeMB: new(float64(len(data)) / 1e6), ModelHash: hex.EncodeToString(sum[:]),
+	}, nil
+}
+
+// load reads the last saved model; nil when there is none.
+func load(dir string) (*model, error) {
+	data, err := os.ReadFile(filepath.Join(dir, modelFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var m model
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, fmt.Errorf("model %s: %w", filepath.Join(dir, modelFile), err)
+	}
+	for i := range m.Agents {
+		if m.Agents[i].Q == nil {
+			m.Agents[i].Q = map[int][2]float64{}
+		}
+	}
+	return &m, nil
+}
