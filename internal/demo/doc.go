@@ -7,6 +7,6 @@
 // wait at a stop line and discharge at a fixed rate when it is green. It has no lanes
 // that block each other, no turning and no acceleration. What it says about traffic
 // is of the right kind and nobody's measurement. The learning is real: one tabular
-// Q-learner for each intersection, which ends clearly better than a fixed-time
-// program.
+// Q-learner for each intersection, which ends better than a fixed-time program that
+// suits the demand.
 package demo

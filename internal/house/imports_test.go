@@ -15,25 +15,28 @@ const module = "github.com/greenwave-traffic/greenwave"
 // rooms says which packages of the module each package may import. A new package
 // joins this table and the one in docs/decisions/0001-the-house.md.
 var rooms = map[string][]string{
+	".":                        {"record", "internal/destination", "internal/journal", "internal/settings", "internal/store", "internal/syncer"},
 	"record":                   nil,
+	"cmd/greenwave":            {"*"}, // the one program knows every room
+	"destination/postgres":     {"internal/destination", "internal/store", "internal/store/postgres"},
+	"destination/sqlite":       {"internal/destination", "internal/store", "internal/store/sqlite"},
+	"internal/demo":            {".", "record"},
+	"internal/destination":     {"internal/store"},
+	"internal/export":          {"record", "internal/store"},
+	"internal/house":           nil,
+	"internal/importer":        {"record", "internal/store", "internal/syncer"},
 	"internal/journal":         nil,
+	"internal/nn":              nil,
+	"internal/settings":        nil,
 	"internal/store":           {"record"},
+	"internal/store/pgtest":    nil,
 	"internal/store/postgres":  {"record", "internal/store"},
 	"internal/store/sqlite":    {"record", "internal/store"},
 	"internal/store/storetest": {"record", "internal/store"},
-	"internal/store/pgtest":    nil,
+	"internal/sumo":            {"internal/traci"},
 	"internal/syncer":          {"record", "internal/journal", "internal/store"},
-	"internal/importer":        {"record", "internal/store", "internal/syncer"},
-	"internal/export":          {"record", "internal/store"},
-	".":                        {"record", "internal/destination", "internal/journal", "internal/settings", "internal/store", "internal/syncer"},
-	"destination/postgres":     {"internal/destination", "internal/store", "internal/store/postgres"},
-	"destination/sqlite":       {"internal/destination", "internal/store", "internal/store/sqlite"},
-	"internal/settings":        nil,
-	"internal/demo":            {".", "record"},
-	"internal/house":           nil,
+	"internal/traci":           nil,
 	"scripts/testsum":          nil,
-	// The one program knows every room.
-	"cmd/greenwave": {"*"},
 }
 
 // drivers are the modules that reach a concrete database.
