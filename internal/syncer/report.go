@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -37,8 +38,9 @@ type Report struct {
 	Err error `json:"-"` // what LastError says, for errors.Is
 }
 
-// Failed reports whether the run has stopped with an error.
-func (r Report) Failed() bool { return r.Ended && r.Err != nil }
+// Failed reports whether the run has stopped with an error of its own, not because
+// the sync was asked to stop.
+func (r Report) Failed() bool { return r.Ended && r.Err != nil && !errors.Is(r.Err, errStopped) }
 
 // String says it in one line, as in
 // "corridor/0198…: 1,204 records: 1,190 stored, 12 superseded, 2 refused".

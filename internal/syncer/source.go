@@ -32,11 +32,15 @@ type Source interface {
 
 // Item is one record of a source.
 type Item struct {
-	Seq   uint64
-	Time  time.Time   // when it was logged
-	Kind  record.Kind //
-	Data  []byte      // JSON object for record.Parse; nil when Err is set
-	Where string      // file and line or offset, for reports
+	Seq  uint64
+	Time time.Time // when it was logged
+	// Guessed says that Time is not the record's own but from when its file was
+	// last written: it may be another when the record is read again, so verify
+	// does not compare what was filled in from it.
+	Guessed bool
+	Kind    record.Kind //
+	Data    []byte      // JSON object for record.Parse; nil when Err is set
+	Where   string      // file and line or offset, for reports
 	// Err is why the record cannot be read. Lost is how many sequence numbers,
 	// from Seq on, it affects (at least 1). It goes to dead letters.
 	Err  error
