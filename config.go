@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 	"unicode/utf8"
+
+	"github.com/greenwave-traffic/greenwave/internal/journal"
 )
 
 // Mode says when records are sent to the destination. The journal is written in
@@ -88,6 +90,8 @@ type Config struct {
 	// one after the other from a goroutine of the run. It may log records; it
 	// must not call Finish, Fail, Interrupt or Pause. Defaults to none.
 	OnReport func(Report)
+
+	fs journal.FS // for tests: where the journal is written; nil is the operating system
 }
 
 // settled is a checked configuration with its defaults and its encoded parts.
