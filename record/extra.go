@@ -1,6 +1,12 @@
 package record
 
-import "bytes"
+import (
+	"bytes"
+	"fmt"
+)
+
+// maxUnknown bounds the memory that a record of 16 MB can ask for.
+const maxUnknown = 10_000
 
 // extra keeps a field that has no column.
 func (p *parser) extra(key, name []byte, i int) (int, error) {
@@ -15,6 +21,10 @@ func (p *parser) extra(key, name []byte, i int) (int, error) {
 	}
 	if p.isKnown(key) {
 		return 0, p.twice(string(name))
+	}
+	if len(p.unknown) >= maxUnknown {
+		return 0, &FieldError{Kind: p.schema.Kind, Field: string(name), Value: "too much",
+			Rule: fmt.Sprintf("must be one of at most %d fields without a column", maxUnknown)}
 	}
 	p.dirty = false
 	end := p.value(i, 0)

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -46,21 +47,13 @@ func (o ParseOptions) Parse(kind Kind, data []byte, into *Row) (Row, error) {
 	if schema == nil {
 		return Row{}, fmt.Errorf("unknown kind of record %q", kind)
 	}
-	var row Row
-	if into != nil {
-		row = *into
-	}
-	row.Schema, row.Extra, row.buf = schema, nil, row.buf[:0]
-	if n := len(schema.Fields); cap(row.Values) >= n {
-		row.Values = row.Values[:n]
-		clear(row.Values)
-	} else {
-		row.Values = make([]Value, n)
-	}
-
 	p := parsers.Get().(*parser)
-	p.reset(schema, data, &row, o.Zone)
+	if into != nil {
+		p.row = *into
+	}
+	p.reset(schema, data, o.Zone)
 	err := p.record()
+	row := p.row
 	p.release()
 	if err != nil {
 		return Row{}, err
@@ -72,7 +65,7 @@ func (o ParseOptions) Parse(kind Kind, data []byte, into *Row) (Row, error) {
 type parser struct {
 	scanner
 	schema *Schema
-	row    *Row
+	row    Row
 	zone   *time.Location
 
 	unknown []member            // fields without a column, in their order
@@ -93,10 +86,19 @@ type member struct {
 
 var parsers = sync.Pool{New: func() any { return new(parser) }}
 
-func (p *parser) reset(schema *Schema, data []byte, row *Row, zone *time.Location) {
+// reset begins a record. The row may hold memory that can be used again.
+func (p *parser) reset(schema *Schema, data []byte, zone *time.Location) {
 	p.scanner = scanner{data: data}
-	p.schema, p.row, p.zone = schema, row, zone
+	p.schema, p.zone = schema, zone
 	p.seen, p.list, p.keys = 0, 0, nil
+	r := &p.row
+	r.Schema, r.Extra, r.buf = schema, nil, r.buf[:0]
+	if n := len(schema.Fields); cap(r.Values) >= n {
+		r.Values = r.Values[:n]
+		clear(r.Values)
+	} else {
+		r.Values = make([]Value, n)
+	}
 }
 
 // release gives the parser back without anything of the caller's.
@@ -105,7 +107,7 @@ func (p *parser) release() {
 	p.unknown = p.unknown[:0]
 	p.listed.reset()
 	p.found.reset()
-	p.scanner, p.row = scanner{}, nil
+	p.scanner, p.row = scanner{}, Row{}
 	parsers.Put(p)
 }
 
@@ -176,18 +178,21 @@ func (p *parser) refuse(field string, i, end int, rule string) error {
 // broken turns a failure of the scanner inside the value of a field into an error
 // that names the path to it.
 func (p *parser) broken(field []byte, start int) error {
-	path := pathTo(appendKey(nil, field), p.data[start:], p.at-start)
-	end, rule := len(p.data), p.rule
+	path := string(appendKey(nil, field))
+	if p.at-start < 1<<16 { // looking for the path reads each level again
+		path = pathTo([]byte(path), p.data[start:], p.at-start)
+	}
+	if len(path) > 200 {
+		path = shorten([]byte(path))
+	}
+	rule := p.rule
 	if rule == ruleSyntax {
 		rule = fmt.Sprintf("%s (byte %d of the record)", rule, p.at)
-		return p.refuse(path, start, end, rule)
 	}
-	at := p.at
-	p.numbers = false
-	if e := p.value(at, 0); e >= 0 {
-		end = e
+	if p.at >= len(p.data) {
+		return &FieldError{Kind: p.schema.Kind, Field: path, Value: "cut off", Rule: rule}
 	}
-	return p.refuse(path, at, end, rule)
+	return p.refuse(path, p.at, tokenEnd(p.data, p.at), rule)
 }
 
 // unescaped writes the characters of a text into the row's own memory.
@@ -295,6 +300,9 @@ func (p *parser) numeric(f *Field, v *Value, i int) (int, error) {
 		token := d[start:end]
 		if f.Type == Int {
 			n, ok := n.int(token)
+			if !ok && f.Max >= math.MaxInt64 && !bytes.ContainsAny(token, ".eE") {
+				return 0, p.refuse(f.Name, start, end, ruleInt64)
+			}
 			if !ok || !f.allowsInt(n) {
 				return 0, p.refuse(f.Name, start, end, f.Rule())
 			}

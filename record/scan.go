@@ -12,6 +12,7 @@ const maxDepth = 500
 // Rules that any JSON value keeps because the databases cannot hold it otherwise.
 const (
 	ruleSyntax    = "must be valid JSON"
+	ruleControl   = "must have its control characters escaped"
 	ruleUTF8      = "must be UTF-8"
 	ruleNUL       = "must not contain the character U+0000, which PostgreSQL cannot store"
 	ruleSurrogate = "must not contain half of a surrogate pair, which PostgreSQL cannot store"
@@ -19,6 +20,7 @@ const (
 	ruleRange     = "must be a number that fits in double precision"
 	ruleScale     = "must be a number with at most 16383 digits behind the point"
 	ruleNumber    = "must be a number"
+	ruleInt64     = "must be an integer of 64 bits"
 )
 
 // scanner walks over JSON text in place. Its methods take the offset where a
@@ -81,10 +83,11 @@ func (s *scanner) text(i int) int {
 		case c == '\\':
 			s.escaped = true
 			if i = s.escape(i); i < 0 {
+				s.at = min(s.at, start)
 				return i
 			}
 		case c < 0x20:
-			return s.fail(i, ruleSyntax)
+			return s.fail(start, ruleControl)
 		default:
 			ascii = false
 			i++
@@ -95,7 +98,7 @@ func (s *scanner) text(i int) int {
 
 func (s *scanner) escape(i int) int {
 	if i+1 >= len(s.data) {
-		return s.fail(len(s.data), ruleSyntax)
+		return s.fail(i, ruleSyntax)
 	}
 	switch s.data[i+1] {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
@@ -351,4 +354,26 @@ func (s *scanner) list(i, depth int) int {
 			return s.fail(i, ruleSyntax)
 		}
 	}
+}
+
+// tokenEnd returns where the token at i ends, for showing it. The token need not
+// be valid.
+func tokenEnd(d []byte, i int) int {
+	if d[i] == '"' {
+		for j := i + 1; j < len(d); j++ {
+			if d[j] == '\\' {
+				j++
+			} else if d[j] == '"' {
+				return j + 1
+			}
+		}
+		return len(d)
+	}
+	for j := i + 1; j < len(d); j++ {
+		switch d[j] {
+		case ' ', '\t', '\n', '\r', ',', ':', ']', '}', '"', '{', '[':
+			return j
+		}
+	}
+	return len(d)
 }
