@@ -69,6 +69,7 @@ func train(ctx context.Context, opt Options, run *greenwave.Run) error {
 	}
 	begun := time.Now()
 	best := math.Inf(-1)
+	checkpoint := ""
 	for number := first; number <= opt.Episodes; number++ {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -107,12 +108,12 @@ func train(ctx context.Context, opt Options, run *greenwave.Run) error {
 			}
 			c.CheckpointType, c.ValidationReward = kind, new(reward)
 			c.TrainingTimeMinutes = new(time.Since(begun).Minutes())
-			if err := run.LogCheckpoint(c); err != nil {
+			if checkpoint, err = run.LogCheckpoint(c); err != nil {
 				return err
 			}
 		}
 	}
-	return compare(run, l, opt.Episodes)
+	return compare(run, l, opt.Episodes, checkpoint)
 }
 
 // evaluate plays held-out episodes without exploring and returns the mean reward and
@@ -133,7 +134,7 @@ func evaluate(c controller, episodes int) (reward, wait float64) {
 
 // compare records the validation and the comparison with the baseline, both on the
 // same held-out traffic.
-func compare(run *greenwave.Run, l *learner, episode int) error {
+func compare(run *greenwave.Run, l *learner, episode int, checkpoint string) error {
 	const held = 10
 	reward, wait := evaluate(l, held)
 	fixedReward, fixedWait := evaluate(fixedTime{}, held)
@@ -142,7 +143,7 @@ func compare(run *greenwave.Run, l *learner, episode int) error {
 		scenarios[i] = seedName(i)
 	}
 	err := run.LogValidation(greenwave.Validation{
-		ValidationEpisode: new(episode), TestScenario: map[string]any{"scenarios": scenarios}, TotalReward: new(reward),
+		CheckpointID: checkpoint, ValidationEpisode: new(episode), TestScenario: map[string]any{"scenarios": scenarios}, TotalReward: new(reward),
 		TrafficMetrics:    map[string]any{"avg_waiting_time": wait},
 		ComparisonMetrics: map[string]any{"fixed_time": map[string]float64{"total_reward": fixedReward, "avg_waiting_time": fixedWait}},
 	})
