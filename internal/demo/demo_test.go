@@ -74,17 +74,19 @@ func TestVehiclesAreConserved(t *testing.T) {
 func TestSavedModelIsTheSame(t *testing.T) {
 	l, _ := trained(t, 5)
 	dir := t.TempDir()
-	if none, err := load(dir); none != nil || err != nil {
-		t.Fatalf("an empty folder gives %v, %v", none, err)
-	}
-	if _, err := save(dir, l, 5); err != nil {
+	c, err := save(dir, l, 5)
+	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := load(dir)
+	m, err := load(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if m.Episode != 5 || !reflect.DeepEqual(m.Agents, l.Agents) {
 		t.Error("the model that was read is not the one that was saved")
+	}
+	c.ModelHash = digest([]byte("another"))
+	if _, err := load(c); err == nil {
+		t.Error("a model that is not the checkpoint's is taken")
 	}
 }

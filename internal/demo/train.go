@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -58,14 +57,12 @@ func Train(ctx context.Context, opt Options) error {
 func train(ctx context.Context, opt Options, run *greenwave.Run) error {
 	l := newLearner(7)
 	first := 1
-	if opt.Resume {
-		saved, err := load(opt.Models)
+	if c, ok := run.LastCheckpoint(); ok {
+		saved, err := load(c)
 		if err != nil {
 			return err
 		}
-		if saved != nil {
-			l.Agents, first = saved.Agents, saved.Episode+1
-		}
+		l.Agents, first = saved.Agents, saved.Episode+1
 	}
 	begun := time.Now()
 	best := math.Inf(-1)
@@ -165,8 +162,6 @@ type model struct {
 	Agents  [3]agent `json:"agents"`
 }
 
-const modelFile = "latest.json"
-
 // save writes the model whole or not at all.
 func save(dir string, l *learner, episode int) (greenwave.Checkpoint, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -176,36 +171,41 @@ func save(dir string, l *learner, episode int) (greenwave.Checkpoint, error) {
 	if err != nil {
 		return greenwave.Checkpoint{}, err
 	}
-	path := filepath.Join(dir, modelFile)
+	path := filepath.Join(dir, fmt.Sprintf("episode-%03d.json", episode))
 	if err := os.WriteFile(path+".new", data, 0o644); err != nil {
 		return greenwave.Checkpoint{}, err
 	}
 	if err := os.Rename(path+".new", path); err != nil {
 		return greenwave.Checkpoint{}, err
 	}
-	sum := sha256.Sum256(data)
 	return greenwave.Checkpoint{
-		EpisodeNumber: new(episode), ModelPath: path, ModelSizeMB: new(float64(len(data)) / 1e6), ModelHash: hex.EncodeToString(sum[:]),
+		EpisodeNumber: new(episode), ModelPath: path, ModelSizeMB: new(float64(len(data)) / 1e6), ModelHash: digest(data),
 	}, nil
 }
 
-// load reads the last saved model; nil when there is none.
-func load(dir string) (*model, error) {
-	data, err := os.ReadFile(filepath.Join(dir, modelFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
+// load reads the model of a checkpoint and makes sure that it is the one that was
+// saved.
+func load(c greenwave.Checkpoint) (model, error) {
 	var m model
+	data, err := os.ReadFile(c.ModelPath)
+	if err != nil {
+		return m, err
+	}
+	if h := digest(data); h != c.ModelHash {
+		return m, fmt.Errorf("model %s has SHA-256 %s, its checkpoint says %s", c.ModelPath, h, c.ModelHash)
+	}
 	if err := json.Unmarshal(data, &m); err != nil {
-		return nil, fmt.Errorf("model %s: %w", filepath.Join(dir, modelFile), err)
+		return m, fmt.Errorf("model %s: %w", c.ModelPath, err)
 	}
 	for i := range m.Agents {
 		if m.Agents[i].Q == nil {
 			m.Agents[i].Q = map[int][2]float64{}
 		}
 	}
-	return &m, nil
+	return m, nil
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
