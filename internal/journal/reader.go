@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -277,6 +278,7 @@ func (r *Reader) takeHeader(c chunk, l Line) error {
 		g.skip = true
 	}
 	if g.skip {
+		r.bad.lines++ // it stands for at least one record
 		return nil
 	}
 	// A compressed segment says where the wanted record is.
@@ -310,7 +312,7 @@ func (r *Reader) addBad(c chunk, err error) {
 			r.bad.fault.Length = c.off + c.length - r.bad.fault.Offset
 		}
 	}
-	if len(c.raw) < len(controlPrefix) || string(c.raw[:len(controlPrefix)]) != controlPrefix {
+	if !bytes.HasPrefix(c.raw, []byte(controlPrefix)) {
 		r.bad.lines++
 	}
 }
@@ -370,6 +372,14 @@ func (r *Reader) endOfSegment() (Line, bool, error) {
 		// The writer may have finished this one after we looked.
 		g.rescued = true
 		return Line{}, false, nil
+	}
+	if g.skip {
+		return Line{}, false, r.leave()
+	}
+	if s, ok := g.scan.src.(*frameSource); ok {
+		// The seal cannot be read; the index says it too.
+		d, ok := r.settle(s.ix.LastSeq + 1)
+		return d, ok, r.leave()
 	}
 	if tail > 0 {
 		r.addBad(chunk{off: g.scan.off, length: tail}, errors.New("unfinished line in a segment that is not the last"))

@@ -24,6 +24,8 @@ type Info struct {
 	Bytes     int64     // on disk
 	Torn      int64     // bytes of an unfinished last line
 	LastTime  time.Time // of the last whole line
+
+	sealLine bool // the last line is a seal
 }
 
 // Stat looks at one run's folder; it reads no more than a segment's beginning and
@@ -141,6 +143,7 @@ func (info *Info) lastLine(raw []byte, bad *uint64) bool {
 			return false
 		}
 		info.Logged, info.Sealed, info.Recovered = s.LastSeq, s.Final, s.Recovered
+		info.sealLine = *bad == 0
 	case kindHeader:
 		info.Logged += *bad
 	default:
