@@ -76,7 +76,9 @@ func benchmarkAppend(b *testing.B, s *Step) {
 	}
 }
 
-func BenchmarkAppendStep(b *testing.B)    { benchmarkAppend(b, guideStepTyped([]float32{0.15, 0.23, 0.45})) }
+func BenchmarkAppendStep(b *testing.B) {
+	benchmarkAppend(b, guideStepTyped([]float32{0.15, 0.23, 0.45}))
+}
 func BenchmarkAppendStep600(b *testing.B) { benchmarkAppend(b, guideStepTyped(sparse())) }
 
 func BenchmarkCheckStep(b *testing.B) {

@@ -21,6 +21,7 @@ type codec struct {
 	member bool   // dst has a member already
 	row    *Row   // decoding
 	err    error  // the first one; nothing is done after it
+	absent *Field // checking: the first required text that is empty
 
 	found pathList // encoding: numbers that are not finite; decoding: those of the row
 	kept  pathList // paths of Extra's own non_finite
@@ -42,7 +43,7 @@ var codecs = sync.Pool{New: func() any { return new(codec) }}
 func newCodec(m mode, k Kind) *codec {
 	c := codecs.Get().(*codec)
 	c.mode, c.schema = m, schemas[k]
-	c.at, c.member, c.err = 0, false, nil
+	c.at, c.member, c.err, c.absent = 0, false, nil, nil
 	return c
 }
 
@@ -72,6 +73,9 @@ func check(r Record) error {
 	c := newCodec(toCheck, r.Kind())
 	c.dst = c.buf[:0]
 	r.fields(c)
+	if f := c.absent; f != nil {
+		c.refuse(f.Name, "missing", f.Rule())
+	}
 	err := c.err
 	c.buf = c.dst
 	c.release()
@@ -216,7 +220,9 @@ func (c *codec) text(v *string) {
 	case *v != "":
 		c.writeText(f, *v)
 	case c.mode == toCheck && f.Required:
-		c.refuse(f.Name, "missing", f.Rule())
+		if c.absent == nil {
+			c.absent = f // said last, as Parse does
+		}
 	}
 }
 
@@ -260,8 +266,14 @@ func (c *codec) uuid(v *string) {
 	case c.mode == toEncode:
 		c.name(f.Name)
 		c.dst = appendText(c.dst, *v)
-	case !isUUID([]byte(*v)):
-		c.refuse(f.Name, shorten(appendText(nil, *v)), f.Rule())
+	default:
+		rule := textRule(*v)
+		if rule == "" && !isUUID([]byte(*v)) {
+			rule = f.Rule()
+		}
+		if rule != "" {
+			c.refuse(f.Name, shorten(appendText(nil, *v)), rule)
+		}
 	}
 }
 
