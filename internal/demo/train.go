@@ -24,11 +24,11 @@ type Options struct {
 	Episodes   int           // last episode
 	SaveEvery  int           // episodes between checkpoints
 	Pace       time.Duration // least time that an episode takes, so that there is something to watch
-	Resume     bool          // go on from the last checkpoint
 	Progress   io.Writer     // gets one line "episode N reward R" after each acknowledged episode
 }
 
-// Train trains until the last episode, recording all of it, and ends with a
+// Train trains from the last checkpoint, if there is one, to the last episode,
+// recording all of it, and ends with a
 // validation on held-out traffic and a comparison with a fixed-time program.
 func Train(ctx context.Context, opt Options) error {
 	cfg := greenwave.Config{
@@ -37,11 +37,8 @@ func Train(ctx context.Context, opt Options) error {
 		Hyperparameters: map[string]any{"algorithm": "tabular Q-learning", "alpha": alpha, "gamma": gamma, "episodes": opt.Episodes, "interval_s": interval, "seed": 7},
 		Metadata:        map[string]any{"tags": []string{"demo"}, "model": "toy queue model"},
 	}
-	start := greenwave.Start
-	if opt.Resume {
-		start = greenwave.Resume
-	}
-	run, err := start(ctx, cfg)
+	// Resume is Start when there is no earlier run.
+	run, err := greenwave.Resume(ctx, cfg)
 	if err != nil {
 		return err
 	}
