@@ -36,7 +36,7 @@ type Conn struct {
 	out     []byte // message under construction, behind its four bytes of length
 	in      []byte
 	asked   []asked
-	queued  int // sets at the head of out that no message has carried yet
+	sent    bool // out has been sent: the next command begins a new message
 	broken  error
 }
 
@@ -62,6 +62,9 @@ func (c *Conn) Close() error { return c.conn.Close() }
 
 // Version returns the API version and SUMO's name and version.
 func (c *Conn) Version(ctx context.Context) (api int, software string, err error) {
+	if err := c.flush(ctx); err != nil {
+		return 0, "", err
+	}
 	c.command(asked{cmd: cmdVersion}, nil)
 	d, err := c.exchange(ctx)
 	if err != nil {
@@ -104,7 +107,14 @@ func (c *Conn) QueueSet(d Domain, variable byte, id string, v Value) {
 	c.command(asked{cmd: cmdSet + byte(d), variable: variable, id: id}, func(b []byte) []byte {
 		return appendValue(appendString(append(b, variable), id), v)
 	})
-	c.queued++
+}
+
+// flush sends what was queued, before a question that is answered by itself.
+func (c *Conn) flush(ctx context.Context) error {
+	if c.sent || len(c.asked) == 0 {
+		return nil
+	}
+	return c.statuses(ctx)
 }
 
 // Set changes a variable of an object, with whatever was queued before.
@@ -116,6 +126,9 @@ func (c *Conn) Set(ctx context.Context, d Domain, variable byte, id string, v Va
 // Get reads a variable of an object. The value is valid until the connection is
 // used again.
 func (c *Conn) Get(ctx context.Context, d Domain, variable byte, id string) (Value, error) {
+	if err := c.flush(ctx); err != nil {
+		return Value{}, err
+	}
 	c.command(asked{cmd: cmdGet + byte(d), variable: variable, id: id}, func(b []byte) []byte {
 		return appendString(append(b, variable), id)
 	})
@@ -136,16 +149,54 @@ func (c *Conn) Get(ctx context.Context, d Domain, variable byte, id string) (Val
 // Subscribe asks for variables of an object with every step until the simulation
 // is loaded anew. The first values come at once.
 func (c *Conn) Subscribe(ctx context.Context, d Domain, id string, variables []byte, h Handler) error {
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	c.askSubscription(d, id, variables)
+	return c.subscribed(ctx, h)
+}
+
+// SubscribeAll subscribes to variables of several objects in one message. All of
+// them must exist: SUMO does not read on behind one that it does not know, so that
+// the connection is broken afterwards.
+func (c *Conn) SubscribeAll(ctx context.Context, d Domain, ids []string, variables []byte, h Handler) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		c.askSubscription(d, id, variables)
+	}
+	dec, err := c.exchange(ctx)
+	if err != nil {
+		return err
+	}
+	for range ids {
+		if err := c.status(&dec); err != nil {
+			return c.breakWith(err)
+		}
+		if err := dec.subscription(h); err != nil {
+			return c.finish(&dec, err)
+		}
+	}
+	return c.finish(&dec, nil)
+}
+
+func (c *Conn) askSubscription(d Domain, id string, variables []byte) {
 	c.command(asked{cmd: cmdSubscribe + byte(d), id: id}, func(b []byte) []byte {
 		b = appendString(appendDouble(appendDouble(b, invalidDouble), -invalidDouble), id)
 		return append(append(b, byte(len(variables))), variables...)
 	})
-	return c.subscribed(ctx, h)
 }
 
 // SubscribeContext asks, with every step, for variables of all objects of the
 // domain of within the range in metres around an object.
 func (c *Conn) SubscribeContext(ctx context.Context, d Domain, id string, of Domain, metres float64, variables []byte, h Handler) error {
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
 	c.command(asked{cmd: cmdContext + byte(d), id: id}, func(b []byte) []byte {
 		b = appendString(appendDouble(appendDouble(b, invalidDouble), -invalidDouble), id)
 		b = appendDouble(append(b, cmdGet+byte(of)), metres)
@@ -191,8 +242,8 @@ func (c *Conn) Step(ctx context.Context, until float64, h Handler) error {
 
 // command appends a command to the message under construction.
 func (c *Conn) command(a asked, body func([]byte) []byte) {
-	if len(c.asked) > c.queued { // the message before was sent
-		c.asked, c.out = c.asked[:0], c.out[:4]
+	if c.sent {
+		c.asked, c.out, c.sent = c.asked[:0], c.out[:4], false
 	}
 	start := len(c.out)
 	c.out = append(c.out, 0, 0, 0, 0, 0, a.cmd) // long form: 0, int32 length, id
@@ -218,7 +269,7 @@ func (c *Conn) exchange(ctx context.Context) (decoder, error) {
 	stop := context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	binary.BigEndian.PutUint32(c.out, uint32(len(c.out)))
-	c.queued = 0
+	c.sent = true
 	fail := func(err error) (decoder, error) {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)

@@ -121,8 +121,35 @@ func TestARefusalCarriesSUMOsWordsAndTheConnectionGoesOn(t *testing.T) {
 	if _, err := p.Get(ctx, Lane, LaneHalting, "north_in_0"); err != nil {
 		t.Fatalf("after two refusals: %v", err)
 	}
+	p.QueueSet(TrafficLight, SetPhase, "J", Integer(2))
+	if v, err := p.Get(ctx, TrafficLight, SignalPhase, "J"); err != nil || v.Int() != 2 {
+		t.Fatalf("a question behind a queued change: phase %d, %v", v.Int(), err)
+	}
 	if err := p.Subscribe(ctx, Lane, "nowhere_0", []byte{LaneHalting}, nil); !errors.As(err, &refused) {
 		t.Fatalf("subscription to an unknown lane: got %v", err)
+	}
+}
+
+func TestSubscribeAllIsOneMessage(t *testing.T) {
+	ctx, p := t.Context(), sumo(t)
+	values := map[string]int{}
+	note := func(_ Domain, _, id []byte, _ byte, _ Value) { values[string(id)]++ }
+	lanes := []string{"north_in_0", "south_in_1", "west_in_2"}
+	if err := p.SubscribeAll(ctx, Lane, lanes, []byte{LaneHalting, LaneMeanSpeed}, note); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Step(ctx, 0, note); err != nil {
+		t.Fatal(err)
+	}
+	for _, lane := range lanes {
+		if values[lane] != 4 {
+			t.Fatalf("values %v: 2 at once and 2 with the step were due", values)
+		}
+	}
+	var refused *Error
+	err := p.SubscribeAll(ctx, Lane, []string{"north_in_0", "nowhere_0", "south_in_1"}, []byte{LaneHalting}, note)
+	if !errors.As(err, &refused) || !errors.Is(err, ErrBroken) {
+		t.Fatalf("got %v", err)
 	}
 }
 

@@ -1,0 +1,106 @@
+package sumo
+
+import "slices"
+
+// Upstream is how far before the stop line vehicles are observed, in metres. Some
+// lanes at stop lines are only a few metres long, so the observation follows the
+// lanes before them.
+const Upstream = 150.0
+
+// Near is the part of it, in metres, in which vehicles are about to cross.
+const Near = 50.0
+
+// Approach is the road that leads to a signal on one incoming edge.
+type Approach struct {
+	Edge  string    // the edge at the stop line
+	Lanes []*Lane   // its lanes that the signal controls
+	Reach []Stretch // these and the ones before them, within Upstream
+	index map[string]int
+}
+
+// Stretch is a lane that is observed, with the distance from its end to the stop
+// line in metres.
+type Stretch struct {
+	Lane     *Lane
+	Distance float64
+}
+
+// Movements groups what is observed of a signal: its approaches, and for each link
+// the lanes that lead to it and the lane that it leads to.
+type Movements struct {
+	Signal     *Signal
+	Phases     []Phase
+	Approaches []Approach // in the order of their first link
+	links      []linkView
+}
+
+// linkView is one index of the signal's states.
+type linkView struct {
+	from []Stretch // lanes upstream of the stop line that lead to this link only by it
+	to   []*Lane   // lanes downstream
+}
+
+// Observe finds the approaches and movements of a signal.
+func Observe(s *Signal) (*Movements, error) {
+	phases, err := s.Phases()
+	if err != nil {
+		return nil, err
+	}
+	m := &Movements{Signal: s, Phases: phases}
+	for _, links := range s.Links {
+		var v linkView
+		for _, l := range links {
+			v.from = append(v.from, upstream(l.From)...)
+			if !slices.Contains(v.to, l.To) {
+				v.to = append(v.to, l.To)
+			}
+			at := slices.IndexFunc(m.Approaches, func(a Approach) bool { return a.Edge == l.From.Edge })
+			if at < 0 {
+				m.Approaches = append(m.Approaches, Approach{Edge: l.From.Edge})
+				at = len(m.Approaches) - 1
+			}
+			if a := &m.Approaches[at]; !slices.Contains(a.Lanes, l.From) {
+				a.Lanes = append(a.Lanes, l.From)
+			}
+		}
+		m.links = append(m.links, v)
+	}
+	for i := range m.Approaches {
+		a := &m.Approaches[i]
+		a.index = map[string]int{}
+		for _, lane := range a.Lanes {
+			for _, st := range upstream(lane) {
+				// A lane that leads to several of the approach's lanes counts once.
+				if at, ok := a.index[st.Lane.ID]; ok {
+					a.Reach[at].Distance = min(a.Reach[at].Distance, st.Distance)
+					continue
+				}
+				a.index[st.Lane.ID] = len(a.Reach)
+				a.Reach = append(a.Reach, st)
+			}
+		}
+	}
+	return m, nil
+}
+
+// upstream lists a lane and those before it up to Upstream metres from its end. It
+// does not look past another signal's stop line.
+func upstream(lane *Lane) []Stretch {
+	list := []Stretch{{Lane: lane}}
+	seen := map[*Lane]bool{lane: true}
+	for i := 0; i < len(list); i++ {
+		st := list[i]
+		before := st.Distance + st.Lane.Length
+		if before >= Upstream {
+			continue
+		}
+		for _, in := range st.Lane.In {
+			if in.Signal != nil || seen[in.From] || before+in.Length >= Upstream {
+				continue
+			}
+			seen[in.From] = true
+			list = append(list, Stretch{Lane: in.From, Distance: before + in.Length})
+		}
+	}
+	return list
+}
