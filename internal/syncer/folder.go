@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/greenwave-traffic/greenwave/internal/journal"
@@ -61,7 +62,7 @@ func (s *Syncer) watch(ctx context.Context, dir string, scans chan<- scan) {
 			known[info.Dir] = info.Logged
 			found.runs = append(found.runs, info)
 			if !old && !info.Live {
-				ids = append(ids, info.Header.RunID)
+				ids = append(ids, strings.ToLower(info.Header.RunID))
 			}
 		}
 		if len(ids) > 1 {
@@ -120,7 +121,7 @@ func (f *folder) admit(d *schedule, found scan) {
 		t = s.newTask(func() (Source, error) { return Journal(info.Dir) })
 		t.live = s.cfg.Follow && info.Live
 		t.run = store.Run{
-			ID: info.Header.RunID, Experiment: info.Header.Experiment, Source: sourceJournal, StartedAt: info.Header.StartedAt,
+			ID: strings.ToLower(info.Header.RunID), Experiment: info.Header.Experiment, Source: sourceJournal, StartedAt: info.Header.StartedAt,
 		}
 		t.report.Dir = info.Dir
 		s.enlist(t)

@@ -3,6 +3,7 @@ package syncer
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/greenwave-traffic/greenwave/internal/journal"
@@ -28,7 +29,7 @@ func JournalWatched(runDir string, changed <-chan struct{}) (Source, error) {
 		return nil, fmt.Errorf("%s: header: %w", runDir, err)
 	}
 	return &journalSource{dir: runDir, r: r, changed: changed, run: store.Run{
-		ID:          header.RunID,
+		ID:          strings.ToLower(header.RunID), // as databases write it
 		Experiment:  header.Experiment,
 		Source:      sourceJournal,
 		Host:        header.Host,

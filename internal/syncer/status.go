@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/greenwave-traffic/greenwave/internal/journal"
@@ -68,7 +69,7 @@ func Status(ctx context.Context, dir string, reader store.Reader) ([]RunStatus, 
 		}
 		ids := make([]string, len(infos))
 		for i, info := range infos {
-			ids[i] = info.Header.RunID
+			ids[i] = strings.ToLower(info.Header.RunID)
 		}
 		var err error
 		if states, err = statesOf(ctx, reader, ids); err != nil {
@@ -82,7 +83,7 @@ func Status(ctx context.Context, dir string, reader store.Reader) ([]RunStatus, 
 	list := make([]RunStatus, len(infos))
 	for i, info := range infos {
 		r := RunStatus{
-			RunID: info.Header.RunID, Experiment: info.Header.Experiment, Dir: info.Dir,
+			RunID: strings.ToLower(info.Header.RunID), Experiment: info.Header.Experiment, Dir: info.Dir,
 			StartedAt: info.Header.StartedAt, LastRecord: info.LastTime,
 			Logged: info.Logged, Durable: info.Logged, Live: info.Live, Sealed: info.Sealed,
 			Destination: name,
