@@ -65,12 +65,14 @@ type Settled struct {
 }
 
 // Settle decides which entries of a batch are written: of those with one key, the
-// one that was logged last. The entries of b are shared, not copied.
+// one that was logged last. The entries of b are shared, not copied; a row that does
+// not say its time gets the time of logging.
 func Settle(b *Batch) Settled {
 	tables := record.Tabled()
 	s := Settled{Rows: make([][]*Entry, len(tables))}
 	for i := range b.Entries {
 		e := &b.Entries[i]
+		e.Row.Default(e.Time)
 		if e.Time.After(s.LastSign) {
 			s.LastSign = e.Time
 		}
