@@ -367,7 +367,7 @@ func TestVerifyEdit(t *testing.T) {
 // TestDamageProperty flips or cuts anywhere: what is whole comes back as it was
 // written, in order, and every record that does not is reported.
 func TestDamageProperty(t *testing.T) {
-	root := t.TempDir()
+	root := memoryDir(t)
 	base := write(t, root, 40, Options{SegmentSize: 1500, Now: newClock().now})
 	open := killed(t, 40, 1500)
 	trial := 0
@@ -434,7 +434,7 @@ func TestDamageProperty(t *testing.T) {
 // TestTruncateProperty: cut the last segment anywhere behind the last acknowledged
 // record, and nothing acknowledged is lost.
 func TestTruncateProperty(t *testing.T) {
-	root := t.TempDir()
+	root := memoryDir(t)
 	trial := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		trial++

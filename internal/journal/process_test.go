@@ -61,6 +61,22 @@ func childProcess(args ...string) *exec.Cmd {
 	return cmd
 }
 
+// memoryDir is a temporary folder in memory, where there is one: kill -9 does not
+// touch what the kernel holds, and a disk would be most of the test's time.
+func memoryDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "greenwave-journal-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
 // killAfter runs a writer and kills it after n acknowledged records. It returns the
 // last number that it acknowledged.
 func killAfter(t *testing.T, n uint64, args ...string) uint64 {
@@ -108,7 +124,7 @@ func TestKill(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
-	root := t.TempDir()
+	root := memoryDir(t)
 	recovered := 0
 	for round := range rounds {
 		id := fmt.Sprintf("0197f3a4-5b6c-7d8e-9f00-%012d", round)

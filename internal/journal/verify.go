@@ -120,7 +120,8 @@ func (v *verifier) segment(s segmentFile) error {
 		case l.Kind == kindHeader && lines > 0:
 			v.fault(c, "header in the middle of a segment")
 		case l.Kind == kindHeader:
-			if err := v.header(c, l); err != nil {
+			if mine, err := v.header(c, l); err != nil || !mine {
+				v.prev, v.unsure = "", true
 				return err
 			}
 		case l.Kind == kindSeal:
@@ -145,6 +146,7 @@ func (v *verifier) segment(s segmentFile) error {
 		v.fault(end, "unfinished last line of %d bytes", sc.tail)
 	case !sealed && (!v.last || s.zstd && !s.plain):
 		v.fault(end, "segment has no seal")
+		lost, v.unsure = true, true
 	}
 	v.prev = ""
 	if !lost && sc.tail == 0 {
@@ -156,15 +158,17 @@ func (v *verifier) segment(s segmentFile) error {
 	return nil
 }
 
-func (v *verifier) header(c chunk, l Line) error {
+// header checks a segment's header; false when the segment is not of this run.
+func (v *verifier) header(c chunk, l Line) (bool, error) {
 	h, err := parseSegmentHeader(l)
 	switch {
 	case errors.Is(err, ErrFormat):
-		return fmt.Errorf("%s: %w", v.path, err)
+		return false, fmt.Errorf("%s: %w", v.path, err)
 	case err != nil:
 		v.fault(c, "%w", err)
 	case h.RunID != v.run:
 		v.fault(c, "segment belongs to run %s, not %s", h.RunID, v.run)
+		return false, nil
 	case h.Segment != v.file.number || h.FirstSeq != v.file.first:
 		v.fault(c, "header is of segment %s", segmentName(h.Segment, h.FirstSeq))
 	case h.FirstSeq != v.next && !(v.unsure && h.FirstSeq > v.next):
@@ -181,7 +185,7 @@ func (v *verifier) header(c chunk, l Line) error {
 			v.fault(c, "chain is broken: the first segment names one before it")
 		}
 	}
-	return nil
+	return true, nil
 }
 
 func (v *verifier) seal(c chunk, l Line, sum string) {
