@@ -81,6 +81,9 @@ func (s *Syncer) settle(ctx context.Context, t *task, b *batch) error {
 	t.doubt, t.current, t.isolate = b.To, b, t.strange >= patience
 	defer func() { t.current = nil }()
 	if err := s.apply(ctx, t, b.Batch); err != nil {
+		if errors.Is(err, store.ErrCursorMoved) {
+			t.doubt = 0 // somebody else settled it
+		}
 		return err
 	}
 	s.update(t, func(r *Report) { r.Quarantined += b.quarantined })

@@ -24,7 +24,7 @@ type task struct {
 	live bool // of the folder when it was found: attempts do not wait for a slot
 
 	state    store.State         // as of the last Register, cursor moved on by confirm
-	doubt    uint64              // end of the last batch that was sent, confirmed or not
+	doubt    uint64              // end of the last batch that was sent; it may be committed though the answer was lost
 	seen     bool                // state is known
 	lastRead time.Time           // when the last record that was read was logged
 	refused  map[record.Kind]int // records in a row that the database refused
