@@ -216,12 +216,12 @@ func (d *document) elements(closing byte, fn func() error) error {
 // end makes sure that nothing follows and returns the sum of the file.
 func (d *document) end() ([]byte, error) {
 	for {
-		c, err := d.r.ReadByte()
-		if errors.Is(err, io.EOF) {
+		if _, err := d.r.Peek(1); errors.Is(err, io.EOF) {
 			return d.sum.Sum(nil), nil
 		}
+		c, err := d.next()
 		if err != nil {
-			return nil, d.failed(err)
+			return nil, err
 		}
 		if !isSpace(c) {
 			return nil, d.fault("something follows the object")
