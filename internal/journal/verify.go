@@ -75,6 +75,7 @@ func (v *verifier) segment(s segmentFile) error {
 	}
 	defer src.close()
 	v.file, v.path, v.final = s, path, false
+	micro := v.micro
 	sum := sha256.New()
 	sc := scanner{src: src}
 	sealed, lost := false, false
@@ -121,7 +122,7 @@ func (v *verifier) segment(s segmentFile) error {
 			v.fault(c, "header in the middle of a segment")
 		case l.Kind == kindHeader:
 			if mine, err := v.header(c, l); err != nil || !mine {
-				v.prev, v.unsure = "", true
+				v.prev, v.unsure, v.micro = "", true, micro
 				return err
 			}
 		case l.Kind == kindSeal:
