@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 	"time"
@@ -29,7 +30,7 @@ func AppendRow(dst []byte, r *Row) []byte {
 		if !first {
 			dst = append(dst, ',')
 		}
-		dst = append(dst, r.Extra[1:n-1]...)
+		dst = appendRaw(dst, r.Extra[1:n-1])
 	}
 	return append(dst, '}')
 }
@@ -44,7 +45,7 @@ func (v Value) AppendJSON(dst []byte) []byte {
 	case Text, UUID:
 		return appendText(dst, v.raw)
 	case JSON:
-		return append(dst, v.raw...)
+		return appendRaw(dst, v.raw)
 	case Vector:
 		dst = append(dst, '[')
 		for i := range v.Len() {
@@ -60,6 +61,21 @@ func (v Value) AppendJSON(dst []byte) []byte {
 		return append(dst, '"')
 	}
 	return append(dst, "null"...)
+}
+
+// appendRaw appends JSON that is valid as it is, but on one line. Parse leaves no
+// line breaks, a database may.
+func appendRaw(dst, raw []byte) []byte {
+	if bytes.IndexByte(raw, '\n') < 0 && bytes.IndexByte(raw, '\r') < 0 {
+		return append(dst, raw...)
+	}
+	for _, c := range raw {
+		if c == '\n' || c == '\r' { // inside of texts they are escaped
+			c = ' '
+		}
+		dst = append(dst, c)
+	}
+	return dst
 }
 
 // appendName appends the name of a field, which needs no escapes, and a colon.
