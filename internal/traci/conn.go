@@ -217,8 +217,14 @@ func (c *Conn) subscribed(ctx context.Context, h Handler) error {
 }
 
 // Step carries out what was queued and simulates until the given time in seconds;
-// 0 is one step. Subscribed values go to h.
+// 0 is one step, and only then what was queued travels in the same message: SUMO
+// forgets its answers to it over several steps. Subscribed values go to h.
 func (c *Conn) Step(ctx context.Context, until float64, h Handler) error {
+	if until != 0 {
+		if err := c.flush(ctx); err != nil {
+			return err
+		}
+	}
 	c.command(asked{cmd: cmdStep}, func(b []byte) []byte { return appendDouble(b, until) })
 	d, err := c.exchange(ctx)
 	if err != nil {

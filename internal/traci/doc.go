@@ -2,8 +2,8 @@
 // child process.
 //
 // A [Conn] has one user at a time. What changes the simulation may be queued with
-// [Conn.QueueSet] and travels in the same message as the next [Conn.Step], so a step
-// costs one round trip however many signals change. What is observed is subscribed
+// [Conn.QueueSet] and travels in one message with, or before, the next [Conn.Step],
+// however many signals change. What is observed is subscribed
 // once and comes back with every step through a [Handler], without an allocation per
 // value.
 //

@@ -162,6 +162,16 @@ func (p *Process) Explain(err error) error {
 	return e
 }
 
+// Wait waits until SUMO has ended by itself, after Quit.
+func (p *Process) Wait(ctx context.Context) error {
+	select {
+	case <-p.done:
+		return p.exit
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // PID returns the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 

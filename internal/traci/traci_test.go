@@ -100,6 +100,7 @@ func TestStepsDriveTheSimulation(t *testing.T) {
 	if queue < 10 || !seen["car"] || !seen["jeepney"] {
 		t.Fatalf("%d vehicles halt after a minute of red; types seen: %v", queue, seen)
 	}
+	p.QueueSet(TrafficLight, SignalState, "J", String(strings.Repeat("G", 16)))
 	must(p.Step(ctx, 100, note))
 	if now != 100 {
 		t.Fatalf("a step until 100 s ended at %g s", now)
