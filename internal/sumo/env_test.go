@@ -132,8 +132,11 @@ func TestSignalsAreSafeUnderRandomChoices(t *testing.T) {
 				}
 				if green(before[i]) != green(state[i]) || before[i] == 'y' || state[i] == 'y' {
 					since[i] = e.Now()
-					if state[i] == 'y' {
+					switch {
+					case state[i] == 'y':
 						since[i]-- // a yellow begins with the decision, before the step
+					case green(state[i]):
+						since[i] = e.signals[0].since
 					}
 					changes++
 				}
