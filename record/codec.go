@@ -15,6 +15,7 @@ import (
 // in its method fields.
 type codec struct {
 	mode   mode
+	strict bool // the rules of the fields are checked
 	schema *Schema
 	at     int    // position of the next field
 	dst    []byte // encoding: the result; checking: scratch
@@ -43,6 +44,7 @@ var codecs = sync.Pool{New: func() any { return new(codec) }}
 func newCodec(m mode, k Kind) *codec {
 	c := codecs.Get().(*codec)
 	c.mode, c.schema = m, schemas[k]
+	c.strict = m == toCheck
 	c.at, c.member, c.err, c.absent = 0, false, nil, nil
 	return c
 }
@@ -57,10 +59,20 @@ func (c *codec) release() {
 	codecs.Put(c)
 }
 
-func encode(dst []byte, r Record) ([]byte, error) {
+func encode(dst []byte, r Record) ([]byte, error) { return write(dst, r, false) }
+
+// AppendChecked is Check and, if the record passes, AppendJSON, in one pass. With an
+// error it returns dst as it was.
+func AppendChecked(dst []byte, r Record) ([]byte, error) { return write(dst, r, true) }
+
+func write(dst []byte, r Record, strict bool) ([]byte, error) {
 	c := newCodec(toEncode, r.Kind())
+	c.strict = strict
 	c.dst = append(dst, '{')
 	r.fields(c)
+	if f := c.absent; f != nil {
+		c.refuse(f.Name, "missing", f.Rule())
+	}
 	out, err := append(c.dst, '}'), c.err
 	c.release()
 	if err != nil {
@@ -138,10 +150,11 @@ func (c *codec) int(v **int) {
 }
 
 func (c *codec) writeInt(f *Field, v int) {
+	if c.strict && !f.allowsInt(int64(v)) {
+		c.refuse(f.Name, strconv.Itoa(v), f.Rule())
+		return
+	}
 	if c.mode == toCheck {
-		if !f.allowsInt(int64(v)) {
-			c.refuse(f.Name, strconv.Itoa(v), f.Rule())
-		}
 		return
 	}
 	c.name(f.Name)
@@ -184,10 +197,11 @@ func (c *codec) float(v **float64) {
 }
 
 func (c *codec) writeFloat(f *Field, v float64) {
+	if c.strict && !f.allowsFloat(v) {
+		c.refuse(f.Name, string(appendFloat(nil, v, 64)), f.Rule())
+		return
+	}
 	if c.mode == toCheck {
-		if !f.allowsFloat(v) {
-			c.refuse(f.Name, string(appendFloat(nil, v, 64)), f.Rule())
-		}
 		return
 	}
 	c.name(f.Name)
@@ -219,7 +233,7 @@ func (c *codec) text(v *string) {
 		*v = string(c.value().Bytes())
 	case *v != "":
 		c.writeText(f, *v)
-	case c.mode == toCheck && f.Required:
+	case c.strict && f.Required:
 		if c.absent == nil {
 			c.absent = f // said last, as Parse does
 		}
@@ -242,17 +256,19 @@ func (c *codec) optionalText(v **string) {
 }
 
 func (c *codec) writeText(f *Field, v string) {
+	if c.strict {
+		rule := textRule(v)
+		if rule == "" && !f.allowsText([]byte(v)) {
+			rule = f.Rule()
+		}
+		if rule != "" {
+			c.refuse(f.Name, shorten(appendText(nil, v)), rule)
+			return
+		}
+	}
 	if c.mode == toEncode {
 		c.name(f.Name)
 		c.dst = appendText(c.dst, v)
-		return
-	}
-	rule := textRule(v)
-	if rule == "" && !f.allowsText([]byte(v)) {
-		rule = f.Rule()
-	}
-	if rule != "" {
-		c.refuse(f.Name, shorten(appendText(nil, v)), rule)
 	}
 }
 
@@ -263,17 +279,13 @@ func (c *codec) uuid(v *string) {
 	case c.mode == toDecode:
 		*v = string(c.value().Bytes())
 	case *v == "":
+	case c.strict && textRule(*v) != "":
+		c.refuse(f.Name, shorten(appendText(nil, *v)), textRule(*v))
+	case c.strict && !isUUID([]byte(*v)):
+		c.refuse(f.Name, shorten(appendText(nil, *v)), f.Rule())
 	case c.mode == toEncode:
 		c.name(f.Name)
 		c.dst = appendText(c.dst, *v)
-	default:
-		rule := textRule(*v)
-		if rule == "" && !isUUID([]byte(*v)) {
-			rule = f.Rule()
-		}
-		if rule != "" {
-			c.refuse(f.Name, shorten(appendText(nil, *v)), rule)
-		}
 	}
 }
 
@@ -287,13 +299,13 @@ func (c *codec) time(v *time.Time) {
 			*v = c.value().Time()
 		}
 	case v.IsZero():
+	case c.strict && !f.allowsTime(*v):
+		c.refuse(f.Name, v.UTC().String(), f.Rule())
 	case c.mode == toEncode:
 		c.name(f.Name)
 		c.dst = append(c.dst, '"')
 		c.dst = v.UTC().Truncate(time.Microsecond).AppendFormat(c.dst, time.RFC3339Nano)
 		c.dst = append(c.dst, '"')
-	case !f.allowsTime(*v):
-		c.refuse(f.Name, v.UTC().String(), f.Rule())
 	}
 }
 

@@ -104,6 +104,21 @@ func drawRecord(t *rapid.T) Record {
 	return r
 }
 
+// AppendChecked is Check and then AppendJSON, down to the words of the error.
+func TestAppendCheckedIsCheckAndAppend(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := drawRecord(t)
+		want, wantErr := []byte("before"), r.Check()
+		if wantErr == nil {
+			want, wantErr = r.AppendJSON(want)
+		}
+		got, err := AppendChecked([]byte("before"), r)
+		if !bytes.Equal(got, want) || (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() {
+			t.Fatalf("AppendChecked: %s, %v\nCheck and AppendJSON: %s, %v", got, err, want, wantErr)
+		}
+	})
+}
+
 // Check and Parse hold a record against the same rules.
 func TestCheckAgreesWithParse(t *testing.T) {
 	accepted := 0
