@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/greenwave-traffic/greenwave/internal/journal"
@@ -16,10 +17,10 @@ import (
 
 // previous is what the earlier runs of an experiment left.
 type previous struct {
-	runID      string // of the last one
-	lastTime   time.Time
-	episode    *int
-	checkpoint *Checkpoint
+	runs     []journal.Info // by start time
+	runID    string         // of the last one
+	lastTime time.Time      // of all lines
+	episode  *int           // the one logged last
 }
 
 // Resume begins a run that continues the earlier runs of the experiment in
@@ -54,13 +55,19 @@ func (r *Run) LastEpisode() (number int, ok bool) {
 	return *r.previous.episode, true
 }
 
-// LastCheckpoint returns the checkpoint that the earlier runs logged last; ok is
-// false when they logged none, or the run was not begun by [Resume].
-func (r *Run) LastCheckpoint() (c Checkpoint, ok bool) {
-	if r.previous.checkpoint == nil {
-		return Checkpoint{}, false
+// LastCheckpoint returns the checkpoint that the earlier runs logged last; nil when
+// they logged none, or the run was not begun by [Resume]. It reads their journals
+// from the end until it finds one.
+func (r *Run) LastCheckpoint() (*Checkpoint, error) {
+	data, err := r.previous.last(record.KindCheckpoint)
+	if err != nil || data == nil {
+		return nil, err
 	}
-	return *r.previous.checkpoint, true
+	c := new(Checkpoint)
+	if err := json.Unmarshal(data, c); err != nil {
+		return nil, fmt.Errorf("greenwave: the last checkpoint: %w", err)
+	}
+	return c, nil
 }
 
 // lookBack reads the earlier runs in an experiment's folder.
@@ -89,11 +96,16 @@ func lookBack(dir string, cfg settled) (previous, error) {
 		prev.runID = info.Header.RunID
 		prev.lastTime = later(prev.lastTime, info.LastTime)
 	}
-	for i := len(runs) - 1; i >= 0 && (prev.episode == nil || prev.checkpoint == nil); i-- {
-		if err := prev.search(runs[i]); err != nil {
-			return prev, fmt.Errorf("greenwave: an earlier run of %q cannot be read: %w", cfg.Experiment, err)
-		}
+	prev.runs = runs
+	data, err := prev.last(record.KindEpisode)
+	if err != nil || data == nil {
+		return prev, err
 	}
+	var e Episode
+	if err := json.Unmarshal(data, &e); err != nil {
+		return prev, fmt.Errorf("greenwave: the last episode: %w", err)
+	}
+	prev.episode = &e.EpisodeNumber
 	return prev, nil
 }
 
@@ -122,61 +134,47 @@ func repair(info *journal.Info, cfg settled) error {
 // times as many.
 const window = 4096
 
-// search looks for the last episode and the last checkpoint of a run, from its end,
-// because journals are long and both are usually near the end.
-func (p *previous) search(info journal.Info) error {
+// last returns the record of a kind that was logged last; nil when there is none.
+func (p *previous) last(kind record.Kind) ([]byte, error) {
+	for _, info := range slices.Backward(p.runs) {
+		data, err := lastOf(kind, info)
+		if err != nil {
+			return nil, fmt.Errorf("greenwave: the earlier run %s cannot be read: %w", info.Dir, err)
+		}
+		if data != nil {
+			return data, nil
+		}
+	}
+	return nil, nil
+}
+
+// lastOf looks for a run's last record of a kind from its end, because journals are
+// long and what is looked for is usually near the end.
+func lastOf(kind record.Kind, info journal.Info) (found []byte, err error) {
 	r, err := journal.Open(info.Dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer r.Close()
 	end := info.Logged
-	for n := uint64(window); end > 0; n *= 4 {
+	for n := uint64(window); end > 0 && found == nil; n *= 4 {
 		begin := end - min(n, end)
-		var found previous
-		if err := found.scan(r, begin, end); err != nil {
-			return err
+		if err := r.Seek(begin); err != nil {
+			return nil, err
 		}
-		if p.episode == nil {
-			p.episode = found.episode
-		}
-		if p.checkpoint == nil {
-			p.checkpoint = found.checkpoint
-		}
-		if p.episode != nil && p.checkpoint != nil {
-			return nil
+		for {
+			line, err := r.Next()
+			if errors.Is(err, io.EOF) || err == nil && line.Seq > end {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			if line.Kind == string(kind) {
+				found = append(found[:0], line.Data...)
+			}
 		}
 		end = begin
 	}
-	return nil
-}
-
-// scan takes the last episode and the last checkpoint of the lines in (begin, end].
-func (p *previous) scan(r *journal.Reader, begin, end uint64) error {
-	if err := r.Seek(begin); err != nil {
-		return err
-	}
-	for {
-		line, err := r.Next()
-		if errors.Is(err, io.EOF) || err == nil && line.Seq > end {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		switch record.Kind(line.Kind) {
-		case record.KindEpisode:
-			var e struct {
-				Number *int `json:"episode_number"`
-			}
-			if json.Unmarshal(line.Data, &e) == nil && e.Number != nil {
-				p.episode = e.Number
-			}
-		case record.KindCheckpoint:
-			var c Checkpoint
-			if json.Unmarshal(line.Data, &c) == nil {
-				p.checkpoint = &c
-			}
-		}
-	}
+	return found, nil
 }

@@ -32,8 +32,8 @@ func TestResumeKnowsWhereToGoOn(t *testing.T) {
 	if _, ok := first.LastEpisode(); ok {
 		t.Error("an experiment without runs has a last episode")
 	}
-	if _, ok := first.LastCheckpoint(); ok {
-		t.Error("an experiment without runs has a last checkpoint")
+	if c, err := first.LastCheckpoint(); c != nil || err != nil {
+		t.Errorf("an experiment without runs has the last checkpoint %+v, %v", c, err)
 	}
 	for e := range 8 {
 		must(t, first.LogEpisode(Episode{EpisodeNumber: e}))
@@ -48,8 +48,8 @@ func TestResumeKnowsWhereToGoOn(t *testing.T) {
 	if n, ok := second.LastEpisode(); !ok || n != 7 {
 		t.Errorf("the last episode is %d, %v", n, ok)
 	}
-	if c, ok := second.LastCheckpoint(); !ok || c.ModelPath != "s3://models/5" || *c.EpisodeNumber != 5 {
-		t.Errorf("the last checkpoint is %+v, %v", c, ok)
+	if c, err := second.LastCheckpoint(); err != nil || c.ModelPath != "s3://models/5" || *c.EpisodeNumber != 5 {
+		t.Errorf("the last checkpoint is %+v, %v", c, err)
 	}
 	if second.ID() == first.ID() {
 		t.Error("the runs have the same id")
@@ -68,8 +68,8 @@ func TestResumeKnowsWhereToGoOn(t *testing.T) {
 	if n, ok := fourth.LastEpisode(); !ok || n != 6 {
 		t.Errorf("the last episode is %d, %v; the one logged last counts", n, ok)
 	}
-	if c, ok := fourth.LastCheckpoint(); !ok || c.ModelPath != "s3://models/5" {
-		t.Errorf("the last checkpoint is %+v, %v", c, ok)
+	if c, err := fourth.LastCheckpoint(); err != nil || c.ModelPath != "s3://models/5" {
+		t.Errorf("the last checkpoint is %+v, %v", c, err)
 	}
 	info, err := journal.Stat(fourth.Dir())
 	must(t, err)

@@ -180,12 +180,9 @@ func (r *Run) write(s *scratch, rec record.Record, durable bool) (place, error) 
 	if r.ended.Load() {
 		return place{}, ErrFinished
 	}
-	if err := rec.Check(); err != nil {
-		return place{}, fmt.Errorf("greenwave: %w", err)
-	}
-	data, err := rec.AppendJSON(s.buf[:0])
+	data, err := record.AppendChecked(s.buf[:0], rec)
 	if err != nil {
-		return place{}, fmt.Errorf("greenwave: %s: %w", rec.Kind(), err)
+		return place{}, fmt.Errorf("greenwave: %w", err)
 	}
 	s.buf = data[:0]
 	return r.rec.append(rec.Kind(), data, durable)
