@@ -19,7 +19,10 @@ import (
 	"github.com/greenwave-traffic/greenwave/record"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// A link of toxiproxy that was reset does not end.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"))
+}
 
 // openSQLite opens a migrated database in a file of its own.
 func openSQLite(t testing.TB) *sqlite.Store {
