@@ -144,7 +144,7 @@ func (p *inProcess) tryPrepare(ctx context.Context) (store.Store, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.store == nil {
-		st, err := p.open(p.db.URL)
+		st, err := p.open(ctx, p.db.URL)
 		if err != nil {
 			return nil, err
 		}

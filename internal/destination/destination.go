@@ -5,6 +5,7 @@
 package destination
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,7 +17,7 @@ import (
 
 // Opener opens the database that a URL names. It must not contact the database:
 // the first use does.
-type Opener func(url string) (store.Store, error)
+type Opener func(ctx context.Context, url string) (store.Store, error)
 
 var (
 	mu      sync.RWMutex
@@ -52,11 +53,11 @@ func Find(url string) (open Opener, ok bool) {
 
 // Open opens the database that a URL names, when its scheme is registered. Errors
 // never hold the URL, which may hold a password.
-func Open(url string) (store.Store, error) {
+func Open(ctx context.Context, url string) (store.Store, error) {
 	open, ok := Find(url)
 	if !ok {
 		scheme, _, _ := strings.Cut(url, ":")
 		return nil, fmt.Errorf("no database is linked in for %q URLs: import _ \"github.com/greenwave-traffic/greenwave/destination/%s\"", scheme, scheme)
 	}
-	return open(url)
+	return open(ctx, url)
 }
