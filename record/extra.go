@@ -2,7 +2,9 @@ package record
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // maxUnknown bounds the memory that a record of 16 MB can ask for.
@@ -203,4 +205,72 @@ func (p *parser) mentioned(field []byte) bool {
 		}
 	}
 	return false
+}
+
+// extra writes the fields without a column and, last, the list of the numbers that
+// were not finite.
+func (c *codec) extra(v *Extra) {
+	switch {
+	case c.err != nil:
+		return
+	case c.mode == toDecode:
+		c.decodeExtra(v)
+		return
+	}
+	from := len(c.keys)
+	for k := range *v {
+		c.keys = append(c.keys, k)
+	}
+	to := len(c.keys)
+	slices.Sort(c.keys[from:])
+	for i := from; i < to && c.err == nil; i++ {
+		k := c.keys[i]
+		if k == nonFiniteField {
+			c.ownList((*v)[k])
+			continue
+		}
+		if c.schema.Index(k) >= 0 {
+			c.refuse(k, "in Extra", "must be set in its own field")
+			return
+		}
+		if rule := textRule(k); rule != "" {
+			c.refuse(shorten([]byte(k)), "a name in Extra", rule)
+			return
+		}
+		if c.mode == toCheck {
+			c.dst = c.dst[:0]
+		}
+		c.path = c.path[:0]
+		c.enter(k, c.member)
+		c.member = true
+		c.write((*v)[k], 0)
+	}
+	c.keys = c.keys[:from]
+	c.found.merge(&c.kept)
+	if c.mode == toEncode && c.found.len() > 0 {
+		c.name(nonFiniteField)
+		c.dst = append(append(append(c.dst, '['), c.found.json...), ']')
+	}
+}
+
+// ownList takes the paths that Extra's non_finite lists.
+func (c *codec) ownList(v any) {
+	raw, err := json.Marshal(v)
+	var paths []string
+	if err == nil {
+		err = json.Unmarshal(raw, &paths)
+	}
+	if err != nil {
+		c.refuse(nonFiniteField, shorten(raw), rulePaths)
+		return
+	}
+	for _, p := range paths {
+		if rule := textRule(p); rule != "" {
+			c.refuse(nonFiniteField, shorten(raw), rule)
+			return
+		}
+		if !c.kept.has(appendText(nil, p)) {
+			c.kept.add([]byte(p))
+		}
+	}
 }
