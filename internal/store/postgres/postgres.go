@@ -106,21 +106,21 @@ func nameOf(c *pgx.ConnConfig) string {
 func parse(address string) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(address)
 	if err != nil {
-		return nil, unreadable(address, err)
+		return nil, unreadable(err)
 	}
 	if isLocal(cfg.ConnConfig.Host) || namesSSLMode(address) {
 		return cfg, nil
 	}
 	strict, err := pgxpool.ParseConfig(withSSLMode(address, "verify-full"))
 	if err != nil {
-		return nil, unreadable(address, err)
+		return nil, unreadable(err)
 	}
 	return strict, nil
 }
 
 // unreadable is the error for an address that cannot be parsed. The parser's own
 // message quotes the address, and so, where it is malformed enough, the password.
-func unreadable(address string, err error) error {
+func unreadable(err error) error {
 	why := "it must look like postgres://user:password@host:port/database"
 	var parseErr *pgconn.ParseConfigError
 	if errors.As(err, &parseErr) {
@@ -130,11 +130,7 @@ func unreadable(address string, err error) error {
 			}
 		}
 	}
-	scheme, _, ok := strings.Cut(address, "://")
-	if !ok {
-		scheme = "keyword=value"
-	}
-	return fmt.Errorf("%w: the database address (%.20s) cannot be read: %s", store.ErrAuth, scheme, why)
+	return fmt.Errorf("%w: the database address cannot be read: %s", store.ErrAuth, why)
 }
 
 func isLocal(host string) bool {
