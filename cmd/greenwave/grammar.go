@@ -1,0 +1,33 @@
+package main
+
+import "github.com/alecthomas/kong"
+
+// cli is the command line. Its names are an interface: users script them.
+type cli struct {
+	DB     string `name:"db" placeholder:"URL" help:"Database: postgres://USER@HOST/DATABASE or sqlite:PATH. Default: what the environment or database_config.json says, else sqlite:greenwave.db."`
+	Config string `placeholder:"PATH" help:"Configuration file (JSON) instead of database_config.json."`
+	JSON   bool   `name:"json" help:"Print JSON for machines."`
+
+	Import importCmd `cmd:"" group:"record" help:"Import logs that other loggers wrote: folders, _episodes.jsonl, _steps.jsonl and results files."`
+	Sync   syncCmd   `cmd:"" group:"record" help:"Carry the journals below a folder to the database, exactly once."`
+	Status statusCmd `cmd:"" group:"record" help:"Show for each run what is logged, durable, synced, dead and missing."`
+	Verify verifyCmd `cmd:"" group:"record" help:"Compare journals with the database row by row, and check the chain of segments."`
+
+	Inspect    inspectCmd    `cmd:"" group:"record" help:"Show what a segment of a journal, or a whole run, holds."`
+	Deadletter deadletterCmd `cmd:"" group:"record" help:"List records that the database refused, or try them again."`
+
+	Experiments experimentsCmd `cmd:"" group:"ask" help:"List the experiments in the database."`
+	Show        showCmd        `cmd:"" group:"ask" help:"Show one experiment with its runs and results."`
+	Query       queryCmd       `cmd:"" group:"ask" help:"Run one SQL statement that reads."`
+	Export      exportCmd      `cmd:"" group:"ask" help:"Write an experiment to files, with a manifest of row counts and SHA-256."`
+
+	Migrate migrateCmd `cmd:"" group:"manage" help:"Lay out the tables, or say which version they have."`
+	Demo    demoCmd    `cmd:"" group:"manage" help:"Train a small controller, kill it, resume, sync, verify and query: in seconds, without services."`
+	Version versionCmd `cmd:"" group:"manage" help:"Print the version."`
+}
+
+var groups = []kong.Group{
+	{Key: "record", Title: "From the journal to the database:"},
+	{Key: "ask", Title: "From the database:"},
+	{Key: "manage", Title: "Around it:"},
+}
