@@ -72,6 +72,10 @@ func (s *Store) Migrate(ctx context.Context, version int64) ([]int64, error) {
 	if version > newest() {
 		return nil, fmt.Errorf("%s: %w: there is no version %d, the newest is %d", s.name, store.ErrSchema, version, newest())
 	}
+	// Nearly always there is nothing to do, which a look without locks shows.
+	if current, _, err := s.Version(ctx); err == nil && current == version && current > 0 {
+		return nil, nil
+	}
 	var applied []int64
 	err := s.goose(ctx, func(p *goose.Provider, current int64) (bool, error) {
 		var result *goose.MigrationResult
@@ -119,7 +123,7 @@ func (s *Store) Version(ctx context.Context) (current, known int64, err error) {
 	if _, err := os.Stat(s.path); errors.Is(err, fs.ErrNotExist) {
 		return 0, newest(), nil
 	}
-	db := sql.OpenDB(connector{readDriver, func() string { return s.uri("ro") }, s.mustExist})
+	db := sql.OpenDB(readConnector{s})
 	defer db.Close()
 	current, err = sqlVersion(db)(ctx)
 	return current, newest(), s.wrap(err)
@@ -132,9 +136,11 @@ func (s *Store) goose(ctx context.Context, step func(*goose.Provider, int64) (bo
 	if err := s.prepareFile(ctx); err != nil {
 		return s.wrap(err)
 	}
-	db := sql.OpenDB(connector{new(driversqlite.Driver), func() string {
-		return s.uri("rw", "_txlock", "immediate", "_synchronous", "FULL")
-	}, s.mustExist})
+	// Migrations take the write lock when they begin, so that they queue up.
+	db, err := sql.Open("sqlite", s.uri("rw", "_txlock", "immediate", "_synchronous", "FULL"))
+	if err != nil {
+		return s.wrap(err)
+	}
 	defer db.Close()
 	db.SetMaxOpenConns(1)
 	dir, err := fs.Sub(migrations, "migrations")

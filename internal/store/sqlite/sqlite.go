@@ -21,6 +21,7 @@ import (
 	"time"
 
 	driversqlite "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
 
 	"github.com/greenwave-traffic/greenwave/internal/store"
 )
@@ -116,21 +117,39 @@ func (s *Store) uri(mode string, params ...string) string {
 	return u.String()
 }
 
-// connector opens connections of one kind for database/sql.
-type connector struct {
-	driver *driversqlite.Driver
-	dsn    func() string
-	check  func() error
-}
+// readConnector opens connections that cannot write.
+type readConnector struct{ s *Store }
 
-func (c connector) Connect(context.Context) (driver.Conn, error) {
-	if err := c.check(); err != nil {
+func (c readConnector) Driver() driver.Driver { return readDriver }
+
+// Connect opens the file for reading. A file in WAL mode needs a second file beside
+// it even for that; where the folder takes none, and no other process can be
+// writing therefore, the file is read as it is.
+func (c readConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	if err := c.s.mustExist(); err != nil {
 		return nil, err
 	}
-	return c.driver.Open(c.dsn())
+	conn, err := readDriver.Open(c.s.uri("ro", "_query_only", "1"))
+	if err == nil {
+		if _, err = pragmaInt(ctx, conn, "user_version"); err == nil {
+			return conn, nil
+		}
+		_ = conn.Close()
+	}
+	var failure *driversqlite.Error
+	if !errors.As(err, &failure) {
+		return nil, err
+	}
+	switch failure.Code() & 0xff {
+	case lib.SQLITE_READONLY, lib.SQLITE_CANTOPEN:
+	default:
+		return nil, err
+	}
+	if wal, statErr := os.Stat(c.s.path + "-wal"); statErr == nil && wal.Size() > 0 {
+		return nil, fmt.Errorf("%w; its last commits are in %s-wal, which can only be read where the folder can be written to: copy both files", err, c.s.path)
+	}
+	return readDriver.Open(c.s.uri("ro", "_query_only", "1", "immutable", "1"))
 }
-
-func (c connector) Driver() driver.Driver { return c.driver }
 
 // reader returns the pool of connections that cannot write.
 func (s *Store) reader(ctx context.Context) (*sql.DB, error) {
@@ -140,7 +159,7 @@ func (s *Store) reader(ctx context.Context) (*sql.DB, error) {
 		return nil, errClosed
 	}
 	if s.read == nil {
-		s.read = sql.OpenDB(connector{readDriver, func() string { return s.uri("ro", "_query_only", "1") }, s.mustExist})
+		s.read = sql.OpenDB(readConnector{s})
 		s.read.SetMaxOpenConns(s.nread)
 		s.read.SetConnMaxIdleTime(time.Minute)
 	}

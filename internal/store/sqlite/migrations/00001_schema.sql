@@ -251,7 +251,7 @@ SELECT e.experiment_name,
        (SELECT total_reward FROM training_episodes WHERE experiment_id = e.id ORDER BY episode_number DESC LIMIT 1) AS latest_reward
   FROM experiments e
   LEFT JOIN training_episodes t ON t.experiment_id = e.id
- GROUP BY e.id;
+ GROUP BY e.experiment_name;
 
 -- +goose Down
 DROP VIEW performance_analytics;
