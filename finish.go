@@ -102,7 +102,7 @@ func (r *Run) Report() Report {
 		rep.Pending = logged - rep.Synced
 	}
 	if err := errors.Join(r.rec.failure(), sent.err); err != nil {
-		rep.LastError = strings.ReplaceAll(err.Error(), "\n", "; ")
+		rep.LastError = strings.Join(strings.Fields(err.Error()), " ") // on one line
 	}
 	return rep
 }

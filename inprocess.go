@@ -126,7 +126,7 @@ func (p *inProcess) prepare(ctx context.Context, failed func(error)) (store.Stor
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		err = fmt.Errorf("%s: %w; recording goes on, and it is tried again", p.db.Name, err)
+		err = fmt.Errorf("%w; recording goes on, and it is tried again", err)
 		failed(err)
 		if err.Error() != said {
 			said = err.Error()
@@ -159,7 +159,7 @@ func (p *inProcess) tryPrepare(ctx context.Context) (store.Store, error) {
 	case err != nil:
 		return nil, err
 	case current > newest:
-		return nil, fmt.Errorf("its tables have version %d, this program knows only %d: build the trainer with a newer greenwave", current, newest)
+		return nil, fmt.Errorf("the tables of %s have version %d, this program knows only %d: build the trainer with a newer greenwave", p.db.Name, current, newest)
 	case current < newest:
 		if _, err := p.store.Migrate(ctx, -1); err != nil {
 			return nil, err
