@@ -20,6 +20,9 @@ var rooms = map[string][]string{
 	"cmd/greenwave":            {"*"}, // the one program knows every room
 	"destination/postgres":     {"internal/destination", "internal/store", "internal/store/postgres"},
 	"destination/sqlite":       {"internal/destination", "internal/store", "internal/store/sqlite"},
+	"internal/bench":           nil,
+	"internal/controller":      {"internal/sumo"},
+	"internal/crashtest":       nil,
 	"internal/demo":            {".", "record"},
 	"internal/destination":     {"internal/store"},
 	"internal/export":          {"record", "internal/store"},

@@ -1,0 +1,67 @@
+package controller
+
+import (
+	"encoding/xml"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/greenwave-traffic/greenwave/internal/sumo"
+)
+
+// actuated has SUMO run the network's phases as actuated signals: a green lasts
+// from min to max seconds and ends when no vehicle comes for a while
+// (https://sumo.dlr.de/docs/Simulation/Traffic_Lights.html#actuated_traffic_lights).
+type actuated struct{ min, max int }
+
+func (actuated) Name() string                   { return "actuated" }
+func (actuated) Begin(*sumo.Env) error          { return nil }
+func (actuated) Decide(*sumo.Observation) []int { return nil }
+
+type (
+	additional struct {
+		XMLName  xml.Name  `xml:"additional"`
+		Programs []tlLogic `xml:"tlLogic"`
+	}
+	tlLogic struct {
+		ID        string    `xml:"id,attr"`
+		Type      string    `xml:"type,attr"`
+		ProgramID string    `xml:"programID,attr"`
+		Offset    float64   `xml:"offset,attr"`
+		Phases    []tlPhase `xml:"phase"`
+	}
+	tlPhase struct {
+		Duration string `xml:"duration,attr"`
+		MinDur   string `xml:"minDur,attr,omitempty"`
+		MaxDur   string `xml:"maxDur,attr,omitempty"`
+		State    string `xml:"state,attr"`
+	}
+)
+
+// Prepare writes the actuated programs to a file that SUMO loads.
+func (a actuated) Prepare(network *sumo.Network, s sumo.Scenario, dir string) (sumo.Scenario, bool, error) {
+	doc := additional{}
+	for _, signal := range network.Signals {
+		logic := tlLogic{ID: signal.ID, Type: "actuated", ProgramID: "greenwave-actuated", Offset: signal.Offset}
+		for _, p := range signal.Program {
+			phase := tlPhase{Duration: strconv.FormatFloat(p.Duration, 'f', -1, 64), State: p.State}
+			if strings.ContainsAny(p.State, "gG") && !strings.ContainsAny(p.State, "yY") {
+				phase.MinDur, phase.MaxDur = strconv.Itoa(a.min), strconv.Itoa(a.max)
+			}
+			logic.Phases = append(logic.Phases, phase)
+		}
+		doc.Programs = append(doc.Programs, logic)
+	}
+	text, err := xml.MarshalIndent(doc, "", "  ")
+	if err != nil {
+		return s, false, fmt.Errorf("actuated programs: %w", err)
+	}
+	path := filepath.Join(dir, "actuated.add.xml")
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		return s, false, fmt.Errorf("actuated programs: %w", err)
+	}
+	s.Additional = append(append([]string(nil), s.Additional...), path)
+	return s, false, nil
+}
