@@ -1,7 +1,9 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -61,4 +63,114 @@ func BenchmarkBareWrite(b *testing.B) {
 	if err := f.Close(); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// BenchmarkReader reads a journal of 128 MiB: plain, and compressed.
+func BenchmarkReader(b *testing.B) {
+	for name, size := range map[string]int64{"plain": 1 << 40, "zstd": 0} {
+		b.Run(name, func(b *testing.B) {
+			w, err := Create(b.TempDir(), testHeader(), Options{SegmentSize: size})
+			if err != nil {
+				b.Fatal(err)
+			}
+			data := guideStep()
+			var bytes int64
+			for bytes < 128<<20 {
+				seq, err := w.Append("step", data, false)
+				if err != nil {
+					b.Fatal(err)
+				}
+				bytes += int64(lineSize(seq, "step", data))
+			}
+			if size == 0 {
+				err = w.Close()
+			} else {
+				abandon(b, w)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(bytes)
+			b.ReportAllocs()
+			for b.Loop() {
+				r, err := Open(w.Dir())
+				if err != nil {
+					b.Fatal(err)
+				}
+				var n uint64
+				for {
+					l, err := r.Next()
+					if errors.Is(err, io.EOF) {
+						break
+					}
+					if err != nil || l.Damage != nil {
+						b.Fatal(err, l.Damage)
+					}
+					n++
+				}
+				if n != w.Logged() {
+					b.Fatalf("%d records of %d", n, w.Logged())
+				}
+				if err := r.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkRecover recovers a journal of 1 GiB whose writer was killed with a torn
+// line in a segment that is nearly full; BenchmarkStat looks at the same journal.
+// The limits are 1 s and 2 s.
+func BenchmarkRecover(b *testing.B) {
+	root := b.TempDir()
+	source := bigJournal(b, root, 1<<30)
+	for i := 0; b.Loop(); i++ {
+		b.StopTimer()
+		dir := filepath.Join(root, fmt.Sprint(i))
+		if err := os.CopyFS(dir, os.DirFS(source)); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		if report, err := Recover(dir); err != nil || report.Trimmed == 0 {
+			b.Fatal(report, err)
+		}
+		b.StopTimer()
+		if err := os.RemoveAll(dir); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
+func BenchmarkStat(b *testing.B) {
+	dir := bigJournal(b, b.TempDir(), 1<<30)
+	for b.Loop() {
+		if info, err := Stat(dir); err != nil || info.Torn == 0 {
+			b.Fatal(info, err)
+		}
+	}
+}
+
+// bigJournal leaves an unsealed journal of about size bytes.
+func bigJournal(b *testing.B, root string, size int64) string {
+	b.Helper()
+	w, err := Create(root, testHeader(), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	data := guideStep()
+	for n := int64(0); n < size; {
+		seq, err := w.Append("step", data, false)
+		if err != nil {
+			b.Fatal(err)
+		}
+		n += int64(lineSize(seq, "step", data))
+	}
+	if err := w.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	abandon(b, w)
+	edit(b, lastFile(b, w.Dir()), cut(10))
+	return w.Dir()
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 )
 
 // Reader reads a run's journal from a position, also while it is written. It never
@@ -23,7 +24,9 @@ type Reader struct {
 	seg  *segment // being read; nil between two segments
 	last int      // number of the last segment that was left
 	bad  *badPlace
-	held *Line // to be returned after a damage
+	held Line // to be returned after a damage; without a kind there is none
+
+	where []byte // for Line.Where
 }
 
 // segment is a segment being read.
@@ -136,7 +139,7 @@ func (r *Reader) Seek(seq uint64) error {
 	if err != nil {
 		return fmt.Errorf("seek in journal: %w", err)
 	}
-	r.bad, r.held, r.last = nil, nil, 0
+	r.bad, r.held, r.last = nil, Line{}, 0
 	r.next, r.seeking, r.passed = seq+1, seq > 0, 0
 	for i := len(l.segments) - 1; i > 0; i-- {
 		if s := l.segments[i]; s.first <= seq+1 {
@@ -179,9 +182,8 @@ func (r *Reader) Close() error { return r.leave() }
 // line is not returned until it is whole.
 func (r *Reader) Next() (Line, error) {
 	for {
-		if r.held != nil {
-			l := *r.held
-			r.held = nil
+		if l := r.held; l.Kind != "" {
+			r.held = Line{}
 			return l, nil
 		}
 		if r.seg == nil {
@@ -245,14 +247,15 @@ func (r *Reader) take(c chunk) (Line, bool, error) {
 		r.addBad(c, fmt.Errorf("sequence number %d comes again, expected %d", l.Seq, r.next))
 		r.bad.lines-- // it is no record of its own
 	default:
-		l.Where = fmt.Sprintf("%s:%d", g.path, c.off)
+		r.where = strconv.AppendInt(append(append(r.where[:0], g.path...), ':'), c.off, 10)
+		l.Where = string(r.where)
 		if l.Seq > r.next && r.bad == nil && !r.seeking {
 			r.bad = &badPlace{fault: r.fault(c, fmt.Errorf("records %d to %d are not there", r.next, l.Seq-1))}
 		}
 		d, ok := r.settle(l.Seq)
 		r.next = l.Seq + 1
 		if ok {
-			r.held = &l
+			r.held = l
 			return d, true, nil
 		}
 		return l, true, nil
