@@ -1,6 +1,7 @@
 package record
 
 import (
+	"encoding/json"
 	"math"
 	"strconv"
 	"sync"
@@ -26,6 +27,8 @@ type codec struct {
 	path  []byte   // of the value in an any that is being written
 	keys  []string // of the maps that are being written, innermost last
 	buf   []byte   // scratch for checking
+
+	members map[string]json.RawMessage // decoding: the row's Extra
 }
 
 type mode uint8
@@ -47,7 +50,7 @@ func newCodec(m mode, k Kind) *codec {
 }
 
 func (c *codec) release() {
-	c.dst, c.row, c.err = nil, nil, nil
+	c.dst, c.row, c.err, c.members = nil, nil, nil, nil
 	c.found.reset()
 	c.kept.reset()
 	c.path = c.path[:0]

@@ -13,13 +13,13 @@ func decode(r Record, row *Row) error {
 	c := newCodec(toDecode, row.Schema.Kind)
 	c.row = row
 	if len(row.Extra) > 2 {
-		var extra struct {
-			Paths []string `json:"non_finite"`
+		// Not into a struct: encoding/json would take NON_FINITE for the list.
+		var paths []string
+		if c.err = json.Unmarshal(row.Extra, &c.members); c.err == nil && c.members[nonFiniteField] != nil {
+			c.err = json.Unmarshal(c.members[nonFiniteField], &paths)
 		}
-		if c.err = json.Unmarshal(row.Extra, &extra); c.err == nil {
-			for _, p := range extra.Paths {
-				c.found.add([]byte(p))
-			}
+		for _, p := range paths {
+			c.found.add([]byte(p))
 		}
 	}
 	r.fields(c)
@@ -69,25 +69,18 @@ func (c *codec) wasNonFinite(f *Field) bool {
 // holds NaN there itself.
 func (c *codec) decodeExtra(v *Extra) {
 	*v = nil
-	if len(c.row.Extra) <= 2 {
+	if len(c.members) == 0 {
 		return
 	}
-	members := map[string]json.RawMessage{}
-	if c.err = json.Unmarshal(c.row.Extra, &members); c.err != nil {
-		return
-	}
-	delete(members, nonFiniteField)
-	*v = make(Extra, len(members)+1)
-	for k, raw := range members {
-		(*v)[k] = raw
+	*v = make(Extra, len(c.members))
+	for k, raw := range c.members {
+		if k != nonFiniteField {
+			(*v)[k] = raw
+		}
 	}
 	for i := range c.found.len() {
 		if text := c.found.at(i); !c.holds(text) {
-			if c.kept.len() > 0 {
-				c.kept.json = append(c.kept.json, ',')
-			}
-			c.kept.json = append(c.kept.json, text...)
-			c.kept.ends = append(c.kept.ends, len(c.kept.json))
+			c.kept.addText(text)
 		}
 	}
 	if c.kept.len() > 0 {

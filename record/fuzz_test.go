@@ -26,6 +26,7 @@ func FuzzParse(f *testing.F) {
 	add(KindStep, guideStep)
 	add(KindStep, key+`,"state_vector":[1,NaN,-Infinity,"nan",null,1e39],"speeds":{"a.b":NaN},"\u00e9":["NaN"],"non_finite":["é[0]"]}`)
 	add(KindValidation, `{"checkpoint_id":"3F1E2D4C-0000-4000-8000-00000000000A","confidence_interval":[NaN,1e-400],"timestamp":"2025-01-01 00:00:00"}`)
+	add(KindHeartbeat, `{"NON_FINITE":3,"non_finite":["a"]}`)
 	add(KindBaseline, `{"baseline_type":"\ud83d\ude00","test_scenarios":NaN}`)
 	var row Row
 	f.Fuzz(func(t *testing.T, kind uint8, data []byte) {
@@ -63,6 +64,21 @@ func FuzzParse(f *testing.F) {
 			storable(t, fresh.Extra)
 		}
 		sameAgain(t, &fresh)
+
+		typed, err := fresh.Record()
+		if err != nil {
+			return // a map of numbers that is nested in another way
+		}
+		if err := typed.Check(); err != nil {
+			t.Fatalf("as a typed record: %v", err)
+		}
+		again, err := typed.AppendJSON(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Parse(k, again, nil); err != nil {
+			t.Fatalf("as a typed record: %v\n%s", err, again)
+		}
 	})
 }
 

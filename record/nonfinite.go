@@ -82,6 +82,13 @@ func (l *pathList) add(path []byte) {
 	l.end()
 }
 
+// addText appends a path that is a JSON text already.
+func (l *pathList) addText(text []byte) {
+	l.begin()
+	l.json = append(l.json, text...)
+	l.end()
+}
+
 // addKey and addElement append the path of a field and of an element of a vector
 // field. The names of fields need no escapes.
 func (l *pathList) addKey(field string) {
@@ -128,9 +135,7 @@ func (l *pathList) merge(m *pathList) {
 	l.next = 0
 	for i := range m.ends {
 		if text := m.at(i); !l.has(text) {
-			l.begin()
-			l.json = append(l.json, text...)
-			l.end()
+			l.addText(text)
 		}
 	}
 }
