@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/greenwave-traffic/greenwave/internal/journal"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 )
 
@@ -18,7 +17,7 @@ import (
 // sequence number.
 func DeadLetters(ctx context.Context, dir string, reader store.Reader) iter.Seq2[store.DeadLetter, error] {
 	return func(yield func(store.DeadLetter, error) bool) {
-		infos, errs := journal.Find(dir)
+		infos, _, errs := find(dir)
 		for _, err := range errs {
 			if !yield(store.DeadLetter{}, err) {
 				return

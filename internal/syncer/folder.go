@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -42,7 +43,23 @@ func (s *Syncer) Folder(ctx context.Context, dir string) (Summary, error) {
 type scan struct {
 	runs   []journal.Info
 	states map[string]store.State // what the database knows of those that are not live
+	empty  []error                // folders whose process ended before it had recorded anything
 	errs   []error
+}
+
+// find lists the runs at or below dir. Folders in which a process ended before it
+// had made its journal hold nothing that was acknowledged; they come apart from
+// those that cannot be read.
+func find(dir string) (runs []journal.Info, empty, errs []error) {
+	runs, all := journal.Find(dir)
+	for _, err := range all {
+		if errors.Is(err, journal.ErrEmpty) {
+			empty = append(empty, err)
+		} else {
+			errs = append(errs, err)
+		}
+	}
+	return runs, empty, errs
 }
 
 // watch looks for runs, with Follow again and again until ctx ends. The pause grows
@@ -51,8 +68,8 @@ func (s *Syncer) watch(ctx context.Context, dir string, scans chan<- scan) {
 	known := map[string]uint64{} // run → records when it was last passed on
 	for {
 		began := time.Now()
-		infos, errs := journal.Find(dir)
-		found := scan{errs: errs}
+		infos, empty, errs := find(dir)
+		found := scan{empty: empty, errs: errs}
 		var ids []string
 		for _, info := range infos {
 			logged, old := known[info.Dir]
@@ -101,12 +118,16 @@ func (f *folder) admit(d *schedule, found scan) {
 	s := d.s
 	f.unreadable = found.errs
 	var told []string
-	for _, err := range found.errs {
-		told = append(told, err.Error())
-		if !slices.Contains(f.told, err.Error()) {
-			s.cfg.Logger.Warn("cannot read a folder", "reason", err)
+	tell := func(text string, errs []error) {
+		for _, err := range errs {
+			told = append(told, err.Error())
+			if !slices.Contains(f.told, err.Error()) {
+				s.cfg.Logger.Warn(text, "reason", err)
+			}
 		}
 	}
+	tell("cannot read a folder", found.errs)
+	tell("a run ended before it had recorded anything", found.empty)
 	f.told = told
 	for _, info := range found.runs {
 		t := f.runs[info.Dir]

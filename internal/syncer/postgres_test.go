@@ -334,4 +334,3 @@ func TestPostgresRefusesOneRecord(t *testing.T) {
 	}
 	wantVerified(t, db, dir)
 }
-

@@ -59,7 +59,7 @@ const durableAfter = 100 * time.Millisecond
 // same and returns that error beside the list. Folders that could not be read come
 // joined in the error too.
 func Status(ctx context.Context, dir string, reader store.Reader) ([]RunStatus, error) {
-	infos, errs := journal.Find(dir)
+	infos, _, errs := find(dir)
 	looked := time.Now()
 	var states map[string]store.State
 	var name string
