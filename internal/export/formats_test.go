@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -356,4 +357,32 @@ for read in (lambda n: pd.read_csv(f"{sys.argv[1]}/{n}.csv"), lambda n: pd.read_
 	if string(out) != want+want {
 		t.Errorf("got\n%swant twice\n%s", out, want)
 	}
+}
+
+// Four times the rows need about the same memory: what grows is the directory of
+// row groups and pages.
+func TestMemoryStaysFlat(t *testing.T) {
+	for _, format := range []export.Format{export.Parquet, export.CSV, export.JSON} {
+		few, many := allocated(t, format, 60_000), allocated(t, format, 240_000)
+		t.Logf("%s: %d MB for 60,000 steps, %d MB for 240,000", format, few>>20, many>>20)
+		if many > few+few/2+16<<20 {
+			t.Errorf("%s: 240,000 steps allocated %d MB, 60,000 %d MB", format, many>>20, few>>20)
+		}
+	}
+}
+
+// allocated is how many bytes an export of n guide-shaped steps allocates in all.
+func allocated(t *testing.T, format export.Format, n int) uint64 {
+	t.Helper()
+	row, err := record.Parse(record.KindStep, []byte(guide), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := export.Export(context.Background(), &steps{n: n, row: row}, "bench", format, t.TempDir(), options); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }
