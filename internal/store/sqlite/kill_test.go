@@ -118,6 +118,7 @@ func applyUntilKilled(args []string) error {
 // TestKilled: two processes that sync to one file are killed hundreds of times.
 // What was acknowledged is there, and in the end every record is there once.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "killed.db")
 	runs := []string{uuid.NewString(), uuid.NewString()}
 	modes := []string{"plain", "shifted"}

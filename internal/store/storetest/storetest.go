@@ -27,7 +27,8 @@ type Database struct {
 	SQL *sql.DB
 }
 
-// Run runs the suite. fresh makes a database and cleans up after the test.
+// Run runs the suite, its tests beside each other. fresh makes a database and cleans
+// up after the test.
 func Run(t *testing.T, fresh func(t *testing.T) Database) {
 	for _, test := range []struct {
 		name string
@@ -68,6 +69,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"Close", testClose},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			db := fresh(t)
 			b := &bench{T: t, ctx: t.Context(), db: db, s: open(t, db)}
 			if _, err := b.s.Migrate(b.ctx, -1); err != nil {
@@ -76,9 +78,14 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 			test.run(b)
 		})
 	}
-	t.Run("Migrate", func(t *testing.T) { testMigrate(t, fresh(t)) })
-	t.Run("MigrateConcurrently", func(t *testing.T) { testMigrateConcurrently(t, fresh(t)) })
-	t.Run("Schema", func(t *testing.T) { testSchema(t, fresh(t)) })
+	for name, run := range map[string]func(*testing.T, Database){
+		"Migrate": testMigrate, "MigrateConcurrently": testMigrateConcurrently, "Schema": testSchema,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, fresh(t))
+		})
+	}
 }
 
 func open(t *testing.T, db Database) store.Store {
