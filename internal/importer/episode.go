@@ -61,7 +61,7 @@ func (t *translation) leaveOutUnmeasured() {
 	}
 	transit = transit && allZero
 
-	var gone object
+	gone := &t.part
 	gone.reset()
 	for _, n := range never {
 		if !zero(t.ms, n.column) {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/greenwave-traffic/greenwave/internal/importer"
 	"github.com/greenwave-traffic/greenwave/internal/store"
@@ -226,4 +227,26 @@ func TestRealLogs(t *testing.T) {
 		t.Error("the second import changed rows")
 	}
 	verified(t, db, sourcesOf(t, paths...))
+}
+
+// TestFileWithoutTimes: when a file was last written stands in for the times that
+// it lacks; a copy with another one is verified all the same.
+func TestFileWithoutTimes(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a_episodes.jsonl")
+	line := `{"episode_number":%d,"total_reward":2}` + "\n"
+	if err := os.WriteFile(path, fmt.Appendf(nil, line+line, 1, 2), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	db := database(t)
+	imported(t, db, dir)
+	before := rows(t, db)
+	later := time.Now().Add(time.Hour)
+	if err := os.Chtimes(path, later, later); err != nil {
+		t.Fatal(err)
+	}
+	if sum := imported(t, db, dir); sum.New != 0 || rows(t, db) != before {
+		t.Errorf("the second import: %s", sum)
+	}
+	verified(t, db, sourcesOf(t, dir))
 }

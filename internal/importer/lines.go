@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -191,10 +192,14 @@ func (s *lines) ownTime(line []byte) time.Time {
 	if s.ms, err = members(line, s.ms); err != nil {
 		return time.Time{}
 	}
+	return s.timeIn(s.ms)
+}
+
+func (s *lines) timeIn(ms []member) time.Time {
 	if s.found.Role == Steps {
-		return firstTime(s.ms, s.opt.location(), "real_timestamp", "timestamp")
+		return firstTime(ms, s.opt.location(), "real_timestamp", "timestamp")
 	}
-	return firstTime(s.ms, s.opt.location(), "timestamp", "end_time", "start_time")
+	return firstTime(ms, s.opt.location(), "timestamp", "end_time", "start_time")
 }
 
 func (s *lines) Next() (syncer.Item, error) {
@@ -209,7 +214,7 @@ func (s *lines) Next() (syncer.Item, error) {
 	if err != nil {
 		return syncer.Item{}, err
 	}
-	item := syncer.Item{Seq: s.seq + 1, Kind: record.KindEpisode, Where: fmt.Sprintf("%s:%d", s.found.Path, s.tail.line)}
+	item := syncer.Item{Seq: s.seq + 1, Kind: record.KindEpisode, Where: s.found.Path + ":" + strconv.Itoa(s.tail.line)}
 	if s.found.Role == Steps {
 		item.Kind = record.KindStep
 	}
@@ -227,10 +232,13 @@ func (s *lines) Next() (syncer.Item, error) {
 		}
 		item.Data, item.Err = nil, err
 	}
-	if item.Err != nil {
-		item.Lost = 1
+	own := time.Time{}
+	if item.Err == nil {
+		own = s.timeIn(s.trans.ms)
+	} else {
+		own, item.Lost = s.ownTime(line), 1
 	}
-	item.Time, item.Guessed = s.clock.next(s.ownTime(line)), s.guessed
+	item.Time, item.Guessed = s.clock.next(own), s.guessed
 	s.seq++
 	return item, nil
 }

@@ -52,6 +52,7 @@ type translation struct {
 	out object
 	// written holds what was converted under the column's own name, as it was.
 	written object
+	part    object // of a column that is put together
 	ms      []member
 	nested  []member
 	fate    []string // for each member: "" as it is, "-" left out, else its new name

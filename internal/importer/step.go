@@ -36,7 +36,7 @@ func (t *translation) actions() {
 		}
 		t.out.put("action_taken", first)
 	}
-	var metrics object
+	metrics := &t.part
 	metrics.reset()
 	own := find(t.ms, "intersection_metrics")
 	if own >= 0 && !isNull(t.ms[own].value) {

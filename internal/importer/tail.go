@@ -72,9 +72,12 @@ func (t *tail) readLine() ([]byte, int64, error) {
 			return t.deliver(line, 1)
 		}
 		searched = t.end - t.start
-		if searched > MaxRecord {
+		if searched > MaxRecord || t.over > 0 && searched > 0 {
 			t.over += int64(searched)
 			t.start, t.end, searched = 0, 0, 0
+			if len(t.buf) > tailBuffer {
+				t.buf = nil // what follows needs little
+			}
 		}
 		n, err := t.fill()
 		if n > 0 {
@@ -113,7 +116,9 @@ func (t *tail) fill() (int, error) {
 		t.start = 0
 	}
 	if t.end == len(t.buf) {
-		t.buf = append(t.buf, make([]byte, max(tailBuffer, len(t.buf)))...)
+		grown := make([]byte, min(max(tailBuffer, 2*t.end), MaxRecord+tailBuffer))
+		copy(grown, t.buf)
+		t.buf = grown
 	}
 	n, err := t.file.ReadAt(t.buf[t.end:], t.next+t.over+int64(t.end))
 	t.end += n

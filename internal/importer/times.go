@@ -1,6 +1,9 @@
 package importer
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // layouts are the ways in which times are written, with and without a zone. A
 // fraction of a second is taken with each.
@@ -16,10 +19,13 @@ func parseTime(value []byte, loc *time.Location) (t time.Time, asIs, ok bool) {
 	if !isText {
 		return time.Time{}, false, false
 	}
-	for i, layout := range zoned {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, i == 0, true
+	if len(s) > 19 && strings.ContainsAny(s[19:], "Z+-") {
+		for i, layout := range zoned {
+			if t, err := time.Parse(layout, s); err == nil {
+				return t, i == 0, true
+			}
 		}
+		return time.Time{}, false, false
 	}
 	for i, layout := range naive {
 		if t, err := time.ParseInLocation(layout, s, loc); err == nil {
