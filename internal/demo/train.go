@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -24,6 +25,7 @@ type Options struct {
 	Episodes   int           // last episode
 	SaveEvery  int           // episodes between checkpoints
 	Pace       time.Duration // least time that an episode takes, so that there is something to watch
+	Logger     *slog.Logger  // nil: slog.Default
 	Progress   io.Writer     // gets one line "episode N reward R" after each acknowledged episode
 }
 
@@ -36,6 +38,7 @@ func Train(ctx context.Context, opt Options) error {
 		Description:     "Tabular Q-learning on a toy queue model of three intersections",
 		Hyperparameters: map[string]any{"algorithm": "tabular Q-learning", "alpha": alpha, "gamma": gamma, "episodes": opt.Episodes, "interval_s": interval, "seed": 7},
 		Metadata:        map[string]any{"tags": []string{"demo"}, "model": "toy queue model"},
+		Logger:          opt.Logger,
 	}
 	// Resume is Start when there is no earlier run.
 	run, err := greenwave.Resume(ctx, cfg)
@@ -54,8 +57,12 @@ func Train(ctx context.Context, opt Options) error {
 func train(ctx context.Context, opt Options, run *greenwave.Run) error {
 	l := newLearner(7)
 	first := 1
-	if c, ok := run.LastCheckpoint(); ok {
-		saved, err := load(c)
+	c, err := run.LastCheckpoint()
+	if err != nil {
+		return err
+	}
+	if c != nil {
+		saved, err := load(*c)
 		if err != nil {
 			return err
 		}
@@ -70,14 +77,12 @@ func train(ctx context.Context, opt Options, run *greenwave.Run) error {
 		}
 		l.epsilon = max(0.02, 1-float64(number)/(0.6*float64(opt.Episodes)))
 		began := time.Now()
-		pace := time.NewTicker(max(time.Microsecond, opt.Pace/steps))
 		o, err := play(trainingSeed(number), l, l, func(s greenwave.Step) error {
-			if opt.Pace > 0 {
-				<-pace.C
+			if opt.Pace > 0 && s.StepNumber%(steps/4) == 0 {
+				time.Sleep(opt.Pace / 4)
 			}
 			return run.LogStep(s)
 		}, number)
-		pace.Stop()
 		if err != nil {
 			return err
 		}
