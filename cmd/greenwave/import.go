@@ -23,7 +23,7 @@ type importCmd struct {
 
 type importOptions struct {
 	importer.Options
-	follow, restore bool
+	restore bool
 }
 
 // Run imports files: every line ends as a row or is reported.
@@ -34,13 +34,12 @@ func (c *importCmd) Run(ctx context.Context, a *app) error {
 	}
 	return a.importSources(ctx, c.Paths, importOptions{
 		Options: importer.Options{Experiment: c.Experiment, Location: zone, Follow: c.Follow},
-		follow:  c.Follow, restore: c.Restore,
+		restore: c.Restore,
 	})
 }
 
 // importSources carries the files at the paths to the database.
 func (a *app) importSources(ctx context.Context, paths []string, opt importOptions) error {
-	opt.Options.Follow = opt.follow
 	watcher := importer.NewWatcher(paths, opt.Options)
 	sources, faults := watcher.Scan()
 	all := slices.Clone(sources)
@@ -49,23 +48,23 @@ func (a *app) importSources(ctx context.Context, paths []string, opt importOptio
 			_ = s.Close() // they were only read
 		}
 	}()
-	if len(sources) == 0 && !opt.follow {
+	if len(sources) == 0 && !opt.Follow {
 		if len(faults) > 0 {
 			return errors.Join(faults...)
 		}
 		return next(fmt.Errorf("nothing to import in %s", visible(strings.Join(paths, ", "))), "files are named <experiment>_episodes.jsonl, <experiment>_steps.jsonl, or hold results as JSON")
 	}
-	dest, err := a.openWriterWaiting(ctx, opt.follow)
+	dest, err := a.openWriterWaiting(ctx, opt.Follow)
 	if err != nil {
 		return err
 	}
 	defer dest.Close()
-	s, err := syncer.New(dest, a.syncConfig(opt.follow, opt.restore))
+	s, err := syncer.New(dest, a.syncConfig(opt.Follow, opt.restore))
 	if err != nil {
 		return err
 	}
 	var sum syncer.Summary
-	if opt.follow {
+	if opt.Follow {
 		all, faults, sum, err = a.followFiles(ctx, s, watcher, sources, faults)
 	} else {
 		sum, err = s.Sources(ctx, plainSources(sources))

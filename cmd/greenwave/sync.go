@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/greenwave-traffic/greenwave/internal/importer"
 	"github.com/greenwave-traffic/greenwave/internal/syncer"
 )
 
@@ -26,7 +27,7 @@ func (c *syncCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	if found.imported() {
-		return a.importSources(ctx, []string{c.Dir}, importOptions{follow: c.Follow, restore: c.Restore})
+		return a.importSources(ctx, []string{c.Dir}, importOptions{Options: importer.Options{Follow: c.Follow}, restore: c.Restore})
 	}
 	dest, err := a.openWriterWaiting(ctx, c.Follow)
 	if err != nil {
