@@ -27,28 +27,28 @@ const (
 
 // appendVector appends the stored form of little-endian float32 values.
 func appendVector(dst, values []byte) []byte {
-	n := len(values) / 4
-	set := 0
-	for i := 0; i < len(values); i += 4 {
-		if binary.LittleEndian.Uint32(values[i:]) != 0 {
-			set++
-		}
-	}
-	if 4+(n+7)/8+4*set >= 4*n {
-		dst = append(dst, dense)
-		return append(dst, values...)
-	}
+	n, start := len(values)/4, len(dst)
 	dst = append(dst, sparse)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(n))
 	bitmap := len(dst)
-	dst = append(dst, make([]byte, (n+7)/8)...)
-	for i := range n {
-		if v := values[4*i : 4*i+4]; binary.LittleEndian.Uint32(v) != 0 {
-			dst[bitmap+i/8] |= 1 << (i % 8)
-			dst = append(dst, v...)
+	for range (n + 7) / 8 {
+		dst = append(dst, 0)
+	}
+	for i := 0; i < n; i++ {
+		v := values[4*i : 4*i+4 : 4*i+4]
+		if binary.LittleEndian.Uint32(v) == 0 {
+			continue
+		}
+		dst[bitmap+i/8] |= 1 << (i % 8)
+		if dst = append(dst, v...); len(dst)-start > len(values) {
+			break
 		}
 	}
-	return dst
+	if len(dst)-start <= len(values) {
+		return dst
+	}
+	dst = append(dst[:start], dense)
+	return append(dst, values...)
 }
 
 // parseVector is the inverse of appendVector.
