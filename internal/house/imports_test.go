@@ -20,6 +20,7 @@ var rooms = map[string][]string{
 	"cmd/greenwave":            {"*"}, // the one program knows every room
 	"destination/postgres":     {"internal/destination", "internal/store", "internal/store/postgres"},
 	"destination/sqlite":       {"internal/destination", "internal/store", "internal/store/sqlite"},
+	"examples/go-trainer":      {".", "destination/postgres", "destination/sqlite"},
 	"internal/bench":           nil,
 	"internal/controller":      {"internal/sumo"},
 	"internal/crashtest":       nil,
