@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/record"
@@ -320,10 +319,9 @@ func (t *txn) copyRows(ctx context.Context, into, experimentID, runID string, ro
 	if err != nil {
 		return err
 	}
-	var tag pgconn.CommandTag
-	tag, err = t.copyIn(ctx, r, copySQL(into, rows[0].Row.Schema))
-	if r.err != nil {
-		return r.err
+	tag, err := t.copyIn(ctx, r, copySQL(into, rows[0].Row.Schema))
+	if err := r.stop(); err != nil {
+		return err
 	}
 	if err == nil && tag.RowsAffected() != int64(len(rows)) {
 		return fmt.Errorf("COPY took %d of %d rows", tag.RowsAffected(), len(rows))

@@ -174,7 +174,7 @@ func BenchmarkRowByRow(b *testing.B) {
 			s := migrated(b, url)
 			run := register(b, s, "corridor")
 			conn := connect(b, url)
-			exec(b, conn, `ALTER TABLE training_steps ALTER COLUMN state_vector TYPE jsonb USING NULL`)
+			execute(b, conn, `ALTER TABLE training_steps ALTER COLUMN state_vector TYPE jsonb USING NULL`)
 			random := rand.New(rand.NewPCG(1, 2))
 			rows := 0
 			for b.Loop() {

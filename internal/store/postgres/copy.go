@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,7 +35,11 @@ func copySQL(table string, s *record.Schema) string {
 
 // copyReader writes entries in COPY's binary format as they are read, holding one
 // row at a time.
+//
+// The driver reads in a goroutine of its own and, when the connection breaks, does
+// not wait for it; stop does.
 type copyReader struct {
+	mu              sync.Mutex
 	experiment, run [16]byte
 	runID           string
 	rows            []*store.Entry
@@ -60,6 +65,8 @@ func newCopyReader(experimentID, runID string, rows []*store.Entry) (*copyReader
 
 // Read fills p: a message of the protocol carries as many bytes as one call returns.
 func (r *copyReader) Read(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for len(r.buf)-r.off < len(p) && !r.ended {
 		if r.off > 0 {
 			r.buf = r.buf[:copy(r.buf, r.buf[r.off:])]
@@ -81,6 +88,15 @@ func (r *copyReader) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	return n, nil
+}
+
+// stop ends the reading, so that the entries are the caller's again, and returns why
+// a row could not be written.
+func (r *copyReader) stop() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rows, r.buf, r.off, r.ended = nil, nil, 0, true
+	return r.err
 }
 
 func (r *copyReader) appendRow(e *store.Entry) error {

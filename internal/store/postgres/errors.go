@@ -55,6 +55,9 @@ func classify(err error) (class error, text string) {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		class, hint := classifyCode(pg.Code)
+		if strings.Contains(pg.Message, "Tenant or user not found") { // Supabase's pooler
+			class, hint = store.ErrAuth, ": the user of Supabase's pooler is postgres.PROJECT"
+		}
 		return class, describe(pg) + hint
 	}
 	var dns *net.DNSError

@@ -173,22 +173,22 @@ func TestDeadlock(t *testing.T) {
 	s := migrated(t, address)
 	run := register(t, s, "corridor")
 	other, watch := connect(t, address), connect(t, address)
-	exec(t, other, "SET deadlock_timeout = '10min'")
-	exec(t, other, "BEGIN")
-	exec(t, other, "SELECT 1 FROM training_runs FOR UPDATE")
+	execute(t, other, "SET deadlock_timeout = '10min'")
+	execute(t, other, "BEGIN")
+	execute(t, other, "SELECT 1 FROM training_runs FOR UPDATE")
 	applied := make(chan error)
 	go func() {
 		_, err := s.Apply(t.Context(), steps(t, run, 0, 10))
 		applied <- err
 	}()
 	for !value[bool](t, watch, `SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`) {
-		exec(t, watch, "SELECT pg_sleep(0.01)")
+		execute(t, watch, "SELECT pg_sleep(0.01)")
 	}
-	exec(t, other, "SELECT 1 FROM experiments FOR UPDATE")
+	execute(t, other, "SELECT 1 FROM experiments FOR UPDATE")
 	if err := <-applied; !errors.Is(err, store.ErrTemporary) || !strings.Contains(err.Error(), "40P01") {
 		t.Errorf("the batch: %v, want ErrTemporary for a deadlock", err)
 	}
-	exec(t, other, "COMMIT")
+	execute(t, other, "COMMIT")
 	if _, err := s.Apply(t.Context(), steps(t, run, 0, 10)); err != nil {
 		t.Errorf("again: %v", err)
 	}
@@ -205,12 +205,12 @@ func TestNoAnswer(t *testing.T) {
 	defer s.Close()
 	run := register(t, s, "corridor")
 	other := connect(t, address)
-	exec(t, other, "BEGIN")
-	exec(t, other, "SELECT 1 FROM training_runs FOR UPDATE")
+	execute(t, other, "BEGIN")
+	execute(t, other, "SELECT 1 FROM training_runs FOR UPDATE")
 	if _, err := s.Apply(t.Context(), steps(t, run, 0, 10)); !errors.Is(err, store.ErrTemporary) {
 		t.Errorf("the batch: %v, want ErrTemporary", err)
 	}
-	exec(t, other, "COMMIT")
+	execute(t, other, "COMMIT")
 	if _, err := s.Apply(t.Context(), steps(t, run, 0, 10)); err != nil {
 		t.Errorf("again: %v", err)
 	}
@@ -222,7 +222,7 @@ func TestReadOnlyServer(t *testing.T) {
 	s := migrated(t, address)
 	run := register(t, s, "corridor")
 	s.Close()
-	exec(t, connect(t, address), "ALTER DATABASE "+strings.Trim(mustURL(t, address).Path, "/")+" SET default_transaction_read_only = on")
+	execute(t, connect(t, address), "ALTER DATABASE "+strings.Trim(mustURL(t, address).Path, "/")+" SET default_transaction_read_only = on")
 	s = open(t, address)
 	_, err := s.Apply(t.Context(), steps(t, run, 0, 10))
 	if !errors.Is(err, store.ErrTemporary) || !strings.Contains(err.Error(), "read-only until space is freed") {

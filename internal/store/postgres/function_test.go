@@ -47,20 +47,20 @@ func TestArchive(t *testing.T) {
 	url := pgtest.Database(t)
 	s := migrated(t, url)
 	conn := connect(t, url)
-	exec(t, conn, `INSERT INTO experiments (experiment_name, status, created_at, completed_at) VALUES
+	execute(t, conn, `INSERT INTO experiments (experiment_name, status, created_at, completed_at) VALUES
 		('old', 'completed', now() - interval '300 days', now() - interval '200 days'),
 		('old but running', 'running', now() - interval '300 days', NULL),
 		('old but paused', 'paused', now() - interval '300 days', NULL),
 		('finished lately', 'completed', now() - interval '300 days', now() - interval '2 days'),
 		('late episode', 'failed', now() - interval '300 days', now() - interval '200 days')`)
-	exec(t, conn, `INSERT INTO training_episodes (experiment_id, episode_number, total_reward, timestamp)
+	execute(t, conn, `INSERT INTO training_episodes (experiment_id, episode_number, total_reward, timestamp)
 		SELECT id, n, n, now() - CASE WHEN experiment_name = 'late episode' THEN interval '1 day' ELSE interval '250 days' END FROM experiments, generate_series(1, 5) n`)
-	exec(t, conn, `INSERT INTO training_steps (experiment_id, episode_number, step_number, real_timestamp)
+	execute(t, conn, `INSERT INTO training_steps (experiment_id, episode_number, step_number, real_timestamp)
 		SELECT id, 1, n, now() - interval '250 days' FROM experiments, generate_series(1, 7) n`)
-	exec(t, conn, `INSERT INTO model_checkpoints (experiment_id, checkpoint_type, model_path) SELECT id, 'final', 'm.pt' FROM experiments`)
+	execute(t, conn, `INSERT INTO model_checkpoints (experiment_id, checkpoint_type, model_path) SELECT id, 'final', 'm.pt' FROM experiments`)
 	run := register(t, s, "old")
-	exec(t, conn, `UPDATE experiments SET status = 'completed', completed_at = now() - interval '200 days' WHERE experiment_name = 'old'`)
-	exec(t, conn, `UPDATE training_runs SET started_at = now() - interval '300 days'`)
+	execute(t, conn, `UPDATE experiments SET status = 'completed', completed_at = now() - interval '200 days' WHERE experiment_name = 'old'`)
+	execute(t, conn, `UPDATE training_runs SET started_at = now() - interval '300 days'`)
 
 	if n := value[int](t, conn, `SELECT archive_old_experiments()`); n != 1 {
 		t.Errorf("archived %d experiments, want 1", n)
@@ -90,9 +90,9 @@ func TestCleanup(t *testing.T) {
 	url := pgtest.Database(t)
 	migrated(t, url)
 	conn := connect(t, url)
-	exec(t, conn, `INSERT INTO experiments (experiment_name, status) VALUES ('done', 'completed'), ('running', 'running')`)
-	exec(t, conn, `INSERT INTO training_episodes (experiment_id, episode_number, timestamp) SELECT id, 1, now() - interval '99 days' FROM experiments`)
-	exec(t, conn, `INSERT INTO training_steps (experiment_id, episode_number, step_number, real_timestamp)
+	execute(t, conn, `INSERT INTO experiments (experiment_name, status) VALUES ('done', 'completed'), ('running', 'running')`)
+	execute(t, conn, `INSERT INTO training_episodes (experiment_id, episode_number, timestamp) SELECT id, 1, now() - interval '99 days' FROM experiments`)
+	execute(t, conn, `INSERT INTO training_steps (experiment_id, episode_number, step_number, real_timestamp)
 		SELECT id, 1, n, now() - interval '10 days' * n FROM experiments, generate_series(1, 6) n`)
 	if n := value[int](t, conn, `SELECT cleanup_old_steps()`); n != 4 {
 		t.Errorf("deleted %d steps, want those of 30 to 60 days of the experiment that is done", n)

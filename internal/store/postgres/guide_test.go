@@ -53,10 +53,10 @@ func TestGuide(t *testing.T) {
 	migrated(t, url)
 	conn := connect(t, url)
 	for i := range 30 {
-		exec(t, conn, `SELECT insert_training_episode('thesis_final_run', jsonb_build_object('episode_number', $1::int, 'total_reward', 100 + $1::int,
+		execute(t, conn, `SELECT insert_training_episode('thesis_final_run', jsonb_build_object('episode_number', $1::int, 'total_reward', 100 + $1::int,
 			'passenger_throughput', 6512.73, 'buses_processed', 45, 'jeepneys_processed', 67, 'pt_passenger_throughput', 890.5))`, i)
 	}
-	exec(t, conn, `INSERT INTO training_steps (experiment_id, episode_number, step_number) SELECT id, 1, n FROM experiments, generate_series(1, 5) n`)
+	execute(t, conn, `INSERT INTO training_steps (experiment_id, episode_number, step_number) SELECT id, 1, n FROM experiments, generate_series(1, 5) n`)
 	ran := 0
 	for _, sql := range guide(t) {
 		if m := createIndex.FindStringSubmatch(sql); m != nil {
@@ -84,7 +84,7 @@ func TestGuide(t *testing.T) {
 		t.Errorf("ran %d statements; the guide has 14", ran)
 	}
 	// The guide's own archive_old_experiments has taken the place of ours.
-	exec(t, conn, `UPDATE training_episodes SET timestamp = now() - interval '100 days' WHERE episode_number < 10`)
+	execute(t, conn, `UPDATE training_episodes SET timestamp = now() - interval '100 days' WHERE episode_number < 10`)
 	if n := value[int](t, conn, `SELECT archive_old_experiments()`); n != 1 {
 		t.Errorf("the guide's archive_old_experiments returned %d", n)
 	}
@@ -105,17 +105,17 @@ func checkIndex(t *testing.T, conn *pgx.Conn, name, table, sql string) {
 		return strings.Replace(def, "CREATE UNIQUE INDEX", "CREATE INDEX", 1)
 	}
 	ours := covers()
-	exec(t, conn, "BEGIN")
+	execute(t, conn, "BEGIN")
 	if value[bool](t, conn, `SELECT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = $1)`, name) {
-		exec(t, conn, "ALTER TABLE "+table+" DROP CONSTRAINT "+name)
+		execute(t, conn, "ALTER TABLE "+table+" DROP CONSTRAINT "+name)
 	} else {
-		exec(t, conn, "DROP INDEX "+name)
+		execute(t, conn, "DROP INDEX "+name)
 	}
-	exec(t, conn, sql)
+	execute(t, conn, sql)
 	if theirs := covers(); theirs != ours {
 		t.Errorf("index %s is\n%s, the guide's is\n%s", name, ours, theirs)
 	}
-	exec(t, conn, "ROLLBACK") // ours is back
+	execute(t, conn, "ROLLBACK") // ours is back
 }
 
 // TestGuideIsWhole compares testdata/guide.sql with the guide itself, where it is.

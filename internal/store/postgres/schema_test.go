@@ -23,7 +23,7 @@ func connect(t testing.TB, url string) *pgx.Conn {
 	return conn
 }
 
-func exec(t testing.TB, conn *pgx.Conn, sql string, args ...any) {
+func execute(t testing.TB, conn *pgx.Conn, sql string, args ...any) {
 	t.Helper()
 	if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)
@@ -139,10 +139,10 @@ func TestComments(t *testing.T) {
 func TestSupabaseAuthIsKept(t *testing.T) {
 	url := pgtest.Database(t)
 	conn := connect(t, url)
-	exec(t, conn, `CREATE SCHEMA auth`)
-	exec(t, conn, `CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS $$ SELECT '11111111-2222-3333-4444-555555555555'::uuid $$`)
+	execute(t, conn, `CREATE SCHEMA auth`)
+	execute(t, conn, `CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS $$ SELECT '11111111-2222-3333-4444-555555555555'::uuid $$`)
 	s := migrated(t, url)
-	exec(t, conn, `INSERT INTO experiments (experiment_name) VALUES ('mine')`)
+	execute(t, conn, `INSERT INTO experiments (experiment_name) VALUES ('mine')`)
 	if owner := value[string](t, conn, `SELECT created_by::text FROM experiments`); owner != "11111111-2222-3333-4444-555555555555" {
 		t.Errorf("owner is %s", owner)
 	}
@@ -158,7 +158,7 @@ func TestSupabaseAuthIsKept(t *testing.T) {
 func TestNewerSchema(t *testing.T) {
 	url := pgtest.Database(t)
 	s := migrated(t, url)
-	exec(t, connect(t, url), `INSERT INTO greenwave_schema_version (version_id, is_applied) VALUES (99, true)`)
+	execute(t, connect(t, url), `INSERT INTO greenwave_schema_version (version_id, is_applied) VALUES (99, true)`)
 	_, err := s.Migrate(t.Context(), -1)
 	if err == nil || !strings.Contains(err.Error(), "upgrade greenwave") {
 		t.Errorf("migrate: %v", err)

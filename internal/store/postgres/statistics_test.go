@@ -36,7 +36,7 @@ func TestStatisticsUnderConcurrency(t *testing.T) {
 	url := pgtest.Database(t)
 	migrated(t, url)
 	conn := connect(t, url)
-	exec(t, conn, `INSERT INTO experiments (experiment_name) SELECT 'e' || n FROM generate_series(1, 3) n`)
+	execute(t, conn, `INSERT INTO experiments (experiment_name) SELECT 'e' || n FROM generate_series(1, 3) n`)
 	const writers, rounds = 6, 40
 	conns := make([]*pgx.Conn, writers)
 	for w := range conns {
@@ -80,10 +80,10 @@ func TestStatisticsUnderConcurrency(t *testing.T) {
 		}
 	}
 	recount(t, conn)
-	exec(t, conn, `UPDATE training_episodes SET experiment_id = (SELECT id FROM experiments WHERE experiment_name = 'e1'), episode_number = episode_number + 100000
+	execute(t, conn, `UPDATE training_episodes SET experiment_id = (SELECT id FROM experiments WHERE experiment_name = 'e1'), episode_number = episode_number + 100000
 		WHERE experiment_id = (SELECT id FROM experiments WHERE experiment_name = 'e2')`)
 	recount(t, conn)
-	exec(t, conn, `TRUNCATE training_episodes`)
+	execute(t, conn, `TRUNCATE training_episodes`)
 	recount(t, conn)
 }
 
@@ -94,16 +94,16 @@ func TestPartitioned(t *testing.T) {
 	s := migrated(t, url)
 	conn := connect(t, url)
 	for _, table := range []string{"training_episodes", "training_steps"} {
-		exec(t, conn, "ALTER TABLE "+table+" RENAME TO "+table+"_old")
-		exec(t, conn, "CREATE TABLE "+table+" (LIKE "+table+"_old INCLUDING ALL) PARTITION BY HASH (experiment_id)")
+		execute(t, conn, "ALTER TABLE "+table+" RENAME TO "+table+"_old")
+		execute(t, conn, "CREATE TABLE "+table+" (LIKE "+table+"_old INCLUDING ALL) PARTITION BY HASH (experiment_id)")
 		for i := range 4 {
-			exec(t, conn, fmt.Sprintf("CREATE TABLE %s_%d PARTITION OF %s FOR VALUES WITH (MODULUS 4, REMAINDER %d)", table, i, table, i))
+			execute(t, conn, fmt.Sprintf("CREATE TABLE %s_%d PARTITION OF %s FOR VALUES WITH (MODULUS 4, REMAINDER %d)", table, i, table, i))
 		}
-		exec(t, conn, "ALTER TABLE "+table+" ADD FOREIGN KEY (experiment_id) REFERENCES experiments (id) ON DELETE CASCADE")
+		execute(t, conn, "ALTER TABLE "+table+" ADD FOREIGN KEY (experiment_id) REFERENCES experiments (id) ON DELETE CASCADE")
 	}
-	exec(t, conn, `CREATE TRIGGER i AFTER INSERT ON training_episodes REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION episodes_inserted()`)
-	exec(t, conn, `CREATE TRIGGER d AFTER DELETE ON training_episodes REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION episodes_deleted()`)
-	exec(t, conn, `CREATE TRIGGER u AFTER UPDATE ON training_episodes REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION episodes_updated()`)
+	execute(t, conn, `CREATE TRIGGER i AFTER INSERT ON training_episodes REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION episodes_inserted()`)
+	execute(t, conn, `CREATE TRIGGER d AFTER DELETE ON training_episodes REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION episodes_deleted()`)
+	execute(t, conn, `CREATE TRIGGER u AFTER UPDATE ON training_episodes REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION episodes_updated()`)
 	for i := range 5 {
 		run := register(t, s, fmt.Sprint("experiment ", i))
 		for from := uint64(0); from < 400; from += 100 {
@@ -122,6 +122,6 @@ func TestPartitioned(t *testing.T) {
 		t.Errorf("%d episodes, want 5", n)
 	}
 	recount(t, conn)
-	exec(t, conn, "DELETE FROM training_episodes WHERE experiment_id = (SELECT id FROM experiments LIMIT 1)")
+	execute(t, conn, "DELETE FROM training_episodes WHERE experiment_id = (SELECT id FROM experiments LIMIT 1)")
 	recount(t, conn)
 }

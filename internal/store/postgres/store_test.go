@@ -1,7 +1,13 @@
 package postgres_test
 
 import (
+	"context"
 	"database/sql"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
 	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
@@ -13,7 +19,75 @@ import (
 	"github.com/greenwave-traffic/greenwave/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// migrateEnv makes the test binary a process that migrates the database it names.
+const migrateEnv = "GREENWAVE_TEST_MIGRATE"
+
+func TestMain(m *testing.M) {
+	if url := os.Getenv(migrateEnv); url != "" {
+		if err := migrateOnce(url); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// migrateOnce migrates and prints how many migrations it applied.
+func migrateOnce(url string) error {
+	ctx := context.Background()
+	s, err := postgres.Open(ctx, url, postgres.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	applied, err := s.Migrate(ctx, -1)
+	fmt.Println(len(applied))
+	return err
+}
+
+// TestTenProcessesMigrate starts ten processes at once on an empty database, direct
+// and through a pooler that has two connections for all of them.
+func TestTenProcessesMigrate(t *testing.T) {
+	server := pgtest.Shared(t)
+	direct := server.Database(t)
+	pooled := server.Database(t)
+	for name, url := range map[string]string{"direct": direct, "pooled": server.Bouncer(t, 2).Through(t, pooled)} {
+		t.Run(name, func(t *testing.T) {
+			outputs := make([]string, 10)
+			var wg sync.WaitGroup
+			for i := range outputs {
+				wg.Go(func() {
+					cmd := exec.CommandContext(t.Context(), os.Args[0])
+					cmd.Env = append(os.Environ(), migrateEnv+"="+url)
+					out, err := cmd.CombinedOutput()
+					outputs[i] = strings.TrimSpace(string(out))
+					if err != nil {
+						outputs[i] += " " + err.Error()
+					}
+				})
+			}
+			wg.Wait()
+			_, newest, err := open(t, url).Version(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			winners := 0
+			for _, out := range outputs {
+				switch out {
+				case fmt.Sprint(newest):
+					winners++
+				case "0":
+				default:
+					t.Errorf("a process said %q", out)
+				}
+			}
+			if winners != 1 {
+				t.Errorf("%d processes applied the migrations, want 1", winners)
+			}
+		})
+	}
+}
 
 // open opens a store that is closed with the test.
 func open(t testing.TB, url string) *postgres.Store {

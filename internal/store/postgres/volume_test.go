@@ -60,11 +60,11 @@ func TestRealTimeTrainingPlan(t *testing.T) {
 	migrated(t, url)
 	conn := connect(t, url)
 	const experiments = 20
-	exec(t, conn, `INSERT INTO experiments (experiment_name) SELECT 'e' || n FROM generate_series(1, $1::int) n`, experiments)
-	exec(t, conn, `INSERT INTO training_runs (id, experiment_id, experiment_name, source, started_at) SELECT gen_random_uuid(), id, experiment_name, 'journal', now() FROM experiments`)
-	exec(t, conn, `INSERT INTO training_episodes (experiment_id, episode_number, total_reward) SELECT id, n, n FROM experiments, generate_series(1, 300) n`)
-	exec(t, conn, `INSERT INTO training_steps (experiment_id, episode_number, step_number) SELECT id, e, n FROM experiments, generate_series(1, 50) e, generate_series(1, 100) n`)
-	exec(t, conn, `ANALYZE`)
+	execute(t, conn, `INSERT INTO experiments (experiment_name) SELECT 'e' || n FROM generate_series(1, $1::int) n`, experiments)
+	execute(t, conn, `INSERT INTO training_runs (id, experiment_id, experiment_name, source, started_at) SELECT gen_random_uuid(), id, experiment_name, 'journal', now() FROM experiments`)
+	execute(t, conn, `INSERT INTO training_episodes (experiment_id, episode_number, total_reward) SELECT id, n, n FROM experiments, generate_series(1, 300) n`)
+	execute(t, conn, `INSERT INTO training_steps (experiment_id, episode_number, step_number) SELECT id, e, n FROM experiments, generate_series(1, 50) e, generate_series(1, 100) n`)
+	execute(t, conn, `ANALYZE`)
 	for _, sql := range []string{
 		`SELECT * FROM real_time_training`,
 		`SELECT * FROM real_time_training WHERE experiment_name = 'e7'`,
