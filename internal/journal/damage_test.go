@@ -147,7 +147,7 @@ func TestTorn(t *testing.T) {
 			f, _ := nthLine(b, 4)
 			b[f+30] = '\n'
 			return b
-		}, "1-3 !4+1 5-5", false, 2, 2},
+		}, "1-3 !4+1 5-5", false, 1, 2},
 		{"an over-long line", func(b []byte) []byte {
 			f, _ := nthLine(b, 4)
 			return append(append(b[:f:f], long+"\n"...), b[f:]...)

@@ -30,18 +30,36 @@ type entry struct {
 	Base64  string    `json:"base64,omitempty"` // the bytes, otherwise; neither when they are more than MaxLine
 
 	err error
+	raw []byte
 }
 
+// maxEntry bounds how many bytes of neighbouring damaged lines make one entry.
+const maxEntry = 64 << 10
+
 func newEntry(s segmentFile, c chunk, reason error, seq uint64) entry {
-	e := entry{File: s.base() + plainExt, Segment: s.number, Offset: c.off, Length: c.length, Seq: seq, Reason: reason.Error(), err: reason}
-	switch {
-	case c.raw == nil:
-	case utf8.Valid(c.raw):
-		e.Text = string(c.raw)
-	default:
-		e.Base64 = base64.StdEncoding.EncodeToString(c.raw)
+	return entry{File: s.base() + plainExt, Segment: s.number, Offset: c.off, Length: c.length, Seq: seq,
+		Reason: reason.Error(), err: reason, raw: bytes.Clone(c.raw)}
+}
+
+// join adds a damaged line that follows directly, so that a segment of garbage
+// does not become millions of entries.
+func (e *entry) join(c chunk) bool {
+	if e.raw == nil || c.raw == nil || e.Offset+e.Length != c.off || len(e.raw)+len(c.raw) > maxEntry {
+		return false
 	}
-	return e
+	e.raw = append(append(e.raw, '\n'), c.raw...)
+	e.Length += c.length
+	return true
+}
+
+// encode writes the bytes in the form that they allow.
+func (e *entry) encode() ([]byte, error) {
+	if utf8.Valid(e.raw) {
+		e.Text = string(e.raw)
+	} else {
+		e.Base64 = base64.StdEncoding.EncodeToString(e.raw)
+	}
+	return marshal(e)
 }
 
 // place identifies an entry.
@@ -71,7 +89,7 @@ func quarantine(fsys FS, dir string, entries []entry, now time.Time) ([]Line, er
 		}
 		e.At = now.UTC()
 		var line []byte
-		if line, err = marshal(e); err == nil {
+		if line, err = e.encode(); err == nil {
 			_, err = f.Write(append(line, '\n'))
 		}
 		fault := &Fault{File: filepath.Join(dir, e.File), Segment: e.Segment, Offset: e.Offset, Length: e.Length, Err: e.err}

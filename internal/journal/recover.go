@@ -185,12 +185,15 @@ func examine(path string, s segmentFile) (ending, error) {
 		}
 		switch {
 		case fault != nil:
-			d := newEntry(s, c, fault, e.last+1)
-			if !bytes.HasPrefix(c.raw, []byte(controlPrefix)) {
-				d.Lost = 1
-				e.last++
+			lost := uint64(1)
+			if bytes.HasPrefix(c.raw, []byte(controlPrefix)) {
+				lost = 0
 			}
-			e.damaged = append(e.damaged, d)
+			if n := len(e.damaged); n == 0 || !e.damaged[n-1].join(c) {
+				e.damaged = append(e.damaged, newEntry(s, c, fault, e.last+1))
+			}
+			e.damaged[len(e.damaged)-1].Lost += lost
+			e.last += lost
 			continue
 		case l.Kind == kindHeader:
 			e.header = e.header || c.off == 0

@@ -207,7 +207,7 @@ func (f *finder) walk(dir string) {
 		f.errs = append(f.errs, fmt.Errorf("find journals: %w", err))
 		return
 	}
-	if len(l.segments) > 0 || l.locked {
+	if len(l.segments) > 0 || l.locked && checkRunID(filepath.Base(dir)) == nil {
 		info, err := Stat(dir)
 		switch {
 		case err == nil:
