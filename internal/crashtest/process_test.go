@@ -174,7 +174,7 @@ func syncForever(dir, db string) error {
 type victim struct {
 	cmd    *exec.Cmd
 	stderr strings.Builder
-	lines  []string // what it wrote, whole lines only; valid when killed
+	lines  []string      // what it wrote, whole lines only; valid when killed
 	begun  chan struct{} // closed after the first line
 	moving chan struct{} // closed after the second: something was done
 	read   sync.WaitGroup

@@ -58,7 +58,7 @@ func (s *Syncer) stream(stop, work context.Context, t *task, from uint64) error 
 	for len(free) > 0 {
 		s.batches.Put(<-free)
 	}
-	t.lastRead = r.last
+	t.lastRead, t.ended = r.last, r.ended
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/greenwave-traffic/greenwave/record"
 )
 
 // liveEvery is how often a source that has nothing new is asked whether somebody
@@ -27,6 +29,7 @@ type reader struct {
 
 	looked time.Time // when the source was asked how much it has
 	last   time.Time // when the last record that was read was logged
+	ended  bool      // it was the end of the run
 }
 
 // errStopped means that the sync was asked to stop before the source was read whole.
@@ -135,7 +138,7 @@ func (r *reader) take(b *batch, rows int) error {
 				Err: fmt.Errorf("records %d to %d are not in the source", r.next, got.Seq-1)}
 		}
 		if got.Err == nil {
-			r.last = got.Time
+			r.last, r.ended = got.Time, got.Kind == record.KindEnd
 			b.add(got, r.cfg.Now)
 			r.next = got.Seq + 1
 			return nil

@@ -27,6 +27,7 @@ type task struct {
 	doubt    uint64              // end of the last batch that was sent; it may be committed though the answer was lost
 	seen     bool                // state is known
 	lastRead time.Time           // when the last record that was read was logged
+	ended    bool                // it was the end of the run
 	refused  map[record.Kind]int // records in a row that the database refused
 	strange  int                 // unexpected errors in a row, without progress
 	current  *batch              // the batch that is being settled
@@ -135,7 +136,7 @@ func (s *Syncer) markInterrupted(ctx context.Context, t *task) error {
 		since = t.lastRead
 	}
 	host, _ := os.Hostname()
-	if t.run.Source != sourceJournal || t.state.Status != "running" && t.lastRead.IsZero() ||
+	if t.run.Source != sourceJournal || t.ended || t.state.Status != "running" && t.lastRead.IsZero() ||
 		t.src.Live() || !deadWriter(t.run, host, since, s.cfg.Now()) {
 		return nil
 	}
