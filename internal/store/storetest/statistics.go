@@ -19,6 +19,7 @@ func testStatistics(b *bench) {
 		names := []string{fmt.Sprintf("one %d", round), fmt.Sprintf("two %d", round)}
 		ids := []string{b.begin(names[0]).ExperimentID, b.begin(names[1]).ExperimentID}
 		number := rapid.IntRange(0, 5)
+		moved := 0
 		reward := rapid.SampledFrom([]string{"-2.5", "-1", "0", "1", "1", "7.25", "NULL"})
 		for range rapid.IntRange(1, 12).Draw(t, "statements") {
 			id := rapid.SampledFrom(ids).Draw(t, "experiment")
@@ -34,9 +35,9 @@ func testStatistics(b *bench) {
 			case 4:
 				b.exec(`DELETE FROM training_episodes WHERE experiment_id = '%s' AND episode_number >= %d`, id, number.Draw(t, "episode"))
 			case 5:
+				moved++
 				b.exec(`UPDATE training_episodes SET experiment_id = '%s', episode_number = episode_number + %d WHERE experiment_id = '%s' AND episode_number = %d`,
-					ids[1], 1000+round, ids[0], number.Draw(t, "episode"))
-				b.exec(`UPDATE training_episodes SET episode_number = 2000000 - episode_number WHERE experiment_id = '%s' AND episode_number >= 1000`, ids[1])
+					ids[1], 1000*moved, ids[0], number.Draw(t, "episode"))
 			}
 			b.recount(names...)
 		}
