@@ -13,12 +13,13 @@ import (
 	"github.com/greenwave-traffic/greenwave/record"
 )
 
-// steps is a database of n equal steps that costs nothing to read, so that what is
-// measured is the export.
+// steps is a database of n steps that costs nothing to read, so that what is
+// measured is the export. They are equal, or hold 4 KB of noise each.
 type steps struct {
 	store.Reader
-	n   int
-	row record.Row
+	n     int
+	row   record.Row
+	noise []byte
 }
 
 func (s *steps) Experiment(context.Context, string) (store.Experiment, error) {
@@ -30,10 +31,16 @@ func (s *steps) Rows(_ context.Context, _ string, kind record.Kind) iter.Seq2[*s
 		if kind != record.KindStep {
 			return
 		}
+		var text []byte
 		stored := store.Stored{RunID: runID, Time: started, Row: s.row}
 		for i := range s.n {
 			stored.Seq = uint64(i + 1)
 			s.row.Values[0], s.row.Values[1] = record.IntValue(int64(i/360)), record.IntValue(int64(i%360))
+			if s.noise != nil {
+				from := i * 997 % (len(s.noise) - 4096)
+				text = append(append(append(text[:0], `{"noise":"`...), s.noise[from:from+4096]...), `"}`...)
+				s.row.Values[record.Steps.Index("intersection_metrics")] = record.JSONValue(text)
+			}
 			if !yield(&stored, nil) {
 				return
 			}

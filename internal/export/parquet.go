@@ -19,7 +19,7 @@ const (
 	batchBytes    = 4 << 20
 	batchElements = 1 << 16 // of vectors
 	groupRows     = 500_000
-	groupBytes    = 64 << 20 // before compression
+	groupBytes    = 32 << 20 // before compression
 )
 
 // parquetEncoder writes column by column, without assembling rows.
