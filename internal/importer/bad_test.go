@@ -70,8 +70,8 @@ func TestLargeLine(t *testing.T) {
 	large := `{"episode_number":2,"total_reward":2,"x":"` + strings.Repeat("x", size-44) + `"}` + "\n"
 	for name, content := range map[string][]string{
 		"b_episodes.jsonl": {good, large, good},
-		"a_episodes.jsonl": {large, good},
-		"c_episodes.jsonl": {good, large[:size-10]},
+		"a_episodes.jsonl": {large[:MaxRecord+1], "\n", good},
+		"c_episodes.jsonl": {good, large[:MaxRecord+1]},
 	} {
 		for _, c := range content {
 			write(t, dir, name, c)
@@ -97,17 +97,17 @@ func TestLargeLine(t *testing.T) {
 	lines, _ := read("b_episodes.jsonl")
 	wantRecords(t, lines, "1 {", "2 refused: line of 52428", "3 {")
 	lines, _ = read("a_episodes.jsonl")
-	wantRecords(t, lines, "1 refused: line of 52428", "2 {")
+	wantRecords(t, lines, "1 refused: line of 16777217 bytes", "2 {")
 	lines, s := read("c_episodes.jsonl")
 	wantRecords(t, lines, "1 {")
-	if u := s.Unfinished(); len(u) != 1 || !strings.Contains(u[0].Error(), "unfinished (5242") {
+	if u := s.Unfinished(); len(u) != 1 || !strings.Contains(u[0].Error(), "unfinished (16777217 bytes)") {
 		t.Errorf("unfinished: %v", u)
 	}
 
-	path := write(t, t.TempDir(), "r.json", `{"training_results":[{"episode":1,"reward":2},{"x":"`+strings.Repeat("x", size)+
-		`"},{"episode":3,"reward":2}],"weights":"`+strings.Repeat("x", size)+`"}`)
+	path := write(t, t.TempDir(), "r.json", `{"training_results":[{"episode":1,"reward":2},{"x":"`+strings.Repeat("x", MaxRecord)+
+		`"},{"episode":3,"reward":2}],"weights":"`+strings.Repeat("x", MaxRecord)+`"}`)
 	s = open(t, Found{Path: path, Experiment: "r", Role: Results}, Options{})
-	wantRecords(t, rest(t, s), `1 {`, `2 {`, "3 refused: entry of 52428", "4 {", `5 refused: field "weights" of 52428`, `6 {"status"`)
+	wantRecords(t, rest(t, s), `1 {`, `2 {`, "3 refused: entry of 1677", "4 {", `5 refused: field "weights" of 1677`, `6 {"status"`)
 }
 
 func TestOddButGoodLines(t *testing.T) {

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -120,54 +121,74 @@ func (d *document) value(dst []byte, limit int) ([]byte, int64, error) {
 		return dst, 0, err
 	}
 	dst = dst[:0]
-	size := int64(0)
-	depth, inText, escaped := 0, false, false
+	begin := d.offset
+	var e extent
 	for {
-		c, err := d.next()
-		if err != nil {
-			return dst, size, err
+		if _, err := d.r.Peek(1); err != nil {
+			return dst, d.offset - begin, d.failed(err)
 		}
-		switch {
-		case inText:
-			switch {
-			case escaped:
-				escaped = false
-			case c == '\\':
-				escaped = true
-			case c == '"':
-				inText = false
-			}
-		case c == '"':
-			inText = true
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			if depth--; depth < 0 {
-				d.back()
-				return dst, size, d.fault("a value is missing")
-			}
-		case depth == 0 && c == ',':
-			d.back()
-			return dst, size, d.fault("a value is missing")
+		chunk, _ := d.r.Peek(d.r.Buffered()) // what is buffered can be looked at
+		n, over := e.take(chunk)
+		if room := limit - len(dst); room > 0 {
+			dst = append(dst, chunk[:min(n, room)]...)
 		}
-		if size++; size <= int64(limit) {
-			dst = append(dst, c)
-		}
-		if inText || depth > 0 {
+		d.offset += int64(n)
+		d.line += bytes.Count(chunk[:n], []byte{'\n'})
+		d.r.Discard(n) // it is buffered
+		if !over {
 			continue
 		}
-		if c == '"' || c == '}' || c == ']' {
-			return dst, size, nil
+		if d.offset == begin {
+			return dst, d.offset - begin, d.fault("a value is missing")
 		}
-		// A number or a word ends before what cannot belong to it.
-		ahead, err := d.r.Peek(1)
-		if err != nil {
-			return dst, size, d.failed(err)
+		return dst, d.offset - begin, nil
+	}
+}
+
+// extent finds where a value ends that comes in pieces.
+type extent struct {
+	depth           int
+	inText, escaped bool
+}
+
+// take looks at the next piece and returns how much of it belongs to the value, and
+// whether the value is over.
+func (e *extent) take(piece []byte) (n int, over bool) {
+	for i := 0; i < len(piece); i++ {
+		c := piece[i]
+		if e.inText {
+			switch {
+			case e.escaped:
+				e.escaped = false
+			case c == '\\':
+				e.escaped = true
+			case c == '"':
+				e.inText = false
+				if e.depth == 0 {
+					return i + 1, true
+				}
+			}
+			continue
 		}
-		if isSpace(ahead[0]) || ahead[0] == ',' || ahead[0] == '}' || ahead[0] == ']' {
-			return dst, size, nil
+		switch c {
+		case '"':
+			e.inText = true
+		case '{', '[':
+			e.depth++
+		case '}', ']':
+			if e.depth == 0 {
+				return i, true
+			}
+			if e.depth--; e.depth == 0 {
+				return i + 1, true
+			}
+		case ',', ' ', '\t', '\r', '\n':
+			if e.depth == 0 {
+				return i, true
+			}
 		}
 	}
+	return len(piece), false
 }
 
 // each calls fn for each member of an object, at its value; fn takes the value.
