@@ -1,10 +1,12 @@
 package greenwave
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"time"
 	"unicode/utf8"
 
@@ -132,8 +134,9 @@ func (c Config) validate() (settled, error) {
 	if s.metadata, err = encodeObject("Metadata", c.Metadata); err != nil {
 		return s, err
 	}
-	if s.Dir == "" {
-		s.Dir = "runs"
+	// Absolute, so that a trainer may change its working folder.
+	if s.Dir, err = filepath.Abs(cmp.Or(c.Dir, "runs")); err != nil {
+		return s, fmt.Errorf("greenwave: Config.Dir: %w", err)
 	}
 	if s.LogInterval == 0 {
 		s.LogInterval = 1

@@ -21,8 +21,7 @@ type link struct {
 	name string // of the destination, without secrets
 	log  *slog.Logger
 
-	ctx    context.Context // of all senders
-	cancel context.CancelFunc
+	cancel context.CancelFunc // ends what the senders do in this process
 	start  func(runDir string) sender // nil when there is nobody to send
 
 	mu      sync.Mutex
@@ -46,8 +45,8 @@ type sent struct {
 // newLink decides who sends. It contacts nobody. What is wrong with the destination
 // is reported, not returned: recording does not depend on it.
 func newLink(ctx context.Context, cfg settled, log *slog.Logger, notice func()) *link {
-	l := &link{sync: SyncNone, log: log}
-	l.ctx, l.cancel = context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	l := &link{sync: SyncNone, log: log, cancel: cancel}
 	if cfg.Destination == "" && !cfg.DestinationFromEnv {
 		return l
 	}
@@ -65,7 +64,7 @@ func newLink(ctx context.Context, cfg settled, log *slog.Logger, notice func()) 
 	}
 	if open, ok := destination.Find(db.URL); ok {
 		l.sync = SyncInProcess
-		l.start = newInProcess(l.ctx, db, open, log, notice).start
+		l.start = newInProcess(ctx, db, open, log, notice).start
 		return l
 	}
 	path, err := findProgram(cfg.Program)
@@ -74,7 +73,7 @@ func newLink(ctx context.Context, cfg settled, log *slog.Logger, notice func()) 
 		return l
 	}
 	l.sync = SyncProgram
-	l.start = program{path: path, url: db.URL, name: db.Name, ctx: l.ctx, log: log, notice: notice}.start
+	l.start = program{path: path, url: db.URL, name: db.Name, ctx: ctx, log: log, notice: notice}.start
 	return l
 }
 

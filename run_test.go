@@ -406,3 +406,21 @@ func TestNamesThatPeopleGive(t *testing.T) {
 		}
 	}
 }
+
+// A trainer may change its working folder while it records.
+func TestTheWorkingFolderMayChange(t *testing.T) {
+	home := t.TempDir()
+	t.Chdir(home)
+	cfg := quiet(t)
+	cfg.Dir = ""
+	run := begin(t, cfg)
+	t.Chdir(t.TempDir())
+	must(t, run.LogEpisode(Episode{EpisodeNumber: 1}))
+	must(t, run.Finish())
+	if _, err := os.Stat(filepath.Join(home, "runs")); err != nil {
+		t.Error(err)
+	}
+	if got := kinds(read(t, run.Dir())); got != "episode end" {
+		t.Errorf("the journal holds %s", got)
+	}
+}
