@@ -1,6 +1,7 @@
 package pgtest
 
 import (
+	"context"
 	"io"
 	"net"
 	"os"
@@ -69,7 +70,7 @@ func privateDir(t testing.TB) (string, *syscall.Credential) {
 // command is a child in a process group of its own, so that an interrupt from the
 // keyboard reaches the tests first, with nothing that keeps the tests' output open.
 func command(cred *syscall.Credential, dir, path string, args ...string) *exec.Cmd {
-	cmd := exec.Command(path, args...)
+	cmd := exec.CommandContext(context.Background(), path, args...) // ends with the server, not with a test
 	cmd.Dir = dir
 	ours := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PG") })
 	cmd.Env = append(ours, "LC_ALL=C", "TZ=UTC", "HOME="+dir)
@@ -102,9 +103,13 @@ cd / && rm -rf "$1"`
 	return pipe
 }
 
+func listen(t testing.TB) (net.Listener, error) {
+	return new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+}
+
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := listen(t)
 	if err != nil {
 		t.Fatal(err)
 	}

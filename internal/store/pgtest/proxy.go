@@ -2,6 +2,7 @@ package pgtest
 
 import (
 	"bytes"
+	"context"
 	"net"
 	"sync"
 	"testing"
@@ -37,12 +38,12 @@ type Proxy struct {
 // Proxy starts a proxy in front of the server. It ends with the test.
 func (s *Server) Proxy(t testing.TB) *Proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := listen(t)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &Proxy{Port: l.Addr().(*net.TCPAddr).Port, listener: l, target: s.Addr(), conns: map[net.Conn]bool{}}
-	p.wg.Go(p.accept)
+	p.wg.Go(func() { p.accept(t.Context()) })
 	t.Cleanup(func() {
 		l.Close()
 		p.mu.Lock()
@@ -76,13 +77,13 @@ func (p *Proxy) Cuts() int {
 	return p.cuts
 }
 
-func (p *Proxy) accept() {
+func (p *Proxy) accept(ctx context.Context) {
 	for {
 		client, err := p.listener.Accept()
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", p.target)
+		server, err := new(net.Dialer).DialContext(ctx, "tcp", p.target)
 		if err != nil {
 			client.Close()
 			continue

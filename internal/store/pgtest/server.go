@@ -34,8 +34,9 @@ const BinEnv = "GREENWAVE_TEST_PG_BIN"
 const (
 	// User is the superuser of the server; it needs no password.
 	User = "greenwave"
-	// LockedUser is a user that needs LockedPassword.
-	LockedUser     = "locked"
+	// LockedUser is a user that needs a password.
+	LockedUser = "locked"
+	// LockedPassword is the password of LockedUser.
 	LockedPassword = "correct horse"
 )
 
@@ -254,7 +255,7 @@ func (s *Server) Psql(t testing.TB, url string, stdin io.Reader, args ...string)
 			t.Fatal("psql is missing: apt-get install postgresql-client")
 		}
 	}
-	cmd := exec.Command(bin, append([]string{"--no-psqlrc", "--set", "ON_ERROR_STOP=1", "--dbname", url}, args...)...)
+	cmd := exec.CommandContext(t.Context(), bin, append([]string{"--no-psqlrc", "--set", "ON_ERROR_STOP=1", "--dbname", url}, args...)...)
 	cmd.Stdin = stdin
 	out, err := cmd.CombinedOutput()
 	return string(out), err

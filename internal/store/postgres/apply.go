@@ -53,7 +53,7 @@ func (s *Store) apply(ctx context.Context, b *store.Batch, settled *store.Settle
 	if err != nil {
 		return store.Result{}, err
 	}
-	defer t.close()
+	defer t.close(ctx)
 
 	look, err := t.look(ctx, b.ExperimentID, b.RunID, settled, p)
 	if err != nil {

@@ -39,7 +39,7 @@ func (s *Store) wrap(doing string, err error) error {
 			return err
 		}
 	}
-	class, text := classify(err)
+	text, class := classify(err)
 	return &failure{class: class, text: s.scrub(fmt.Sprintf("%s: %s: %s: %s", s.name, doing, class, text)), err: err}
 }
 
@@ -51,18 +51,18 @@ func (s *Store) scrub(text string) string {
 }
 
 // classify says what kind of failure it is, and what it is with a hint what to do.
-func classify(err error) (class error, text string) {
+func classify(err error) (text string, class error) {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		class, hint := classifyCode(pg.Code)
+		hint, class := classifyCode(pg.Code)
 		if strings.Contains(pg.Message, "Tenant or user not found") { // Supabase's pooler
 			class, hint = store.ErrAuth, ": the user of Supabase's pooler is postgres.PROJECT"
 		}
-		return class, describe(pg) + hint
+		return describe(pg) + hint, class
 	}
 	var dns *net.DNSError
 	if errors.As(err, &dns) && dns.IsNotFound {
-		return store.ErrAuth, err.Error() + " (is the host spelled right?)"
+		return err.Error() + " (is the host spelled right?)", store.ErrAuth
 	}
 	var (
 		unknown  x509.UnknownAuthorityError
@@ -71,15 +71,15 @@ func classify(err error) (class error, text string) {
 		verify   *tls.CertificateVerificationError
 	)
 	if errors.As(err, &unknown) || errors.As(err, &hostname) || errors.As(err, &invalid) || errors.As(err, &verify) {
-		return store.ErrAuth, err.Error() + " (give the server's root certificate with sslrootcert=FILE; sslmode=require encrypts without checking whom)"
+		return err.Error() + " (give the server's root certificate with sslrootcert=FILE; sslmode=require encrypts without checking whom)", store.ErrAuth
 	}
 	if strings.Contains(err.Error(), "server refused TLS connection") {
-		return store.ErrAuth, err.Error() + " (set sslmode=disable if the network is trusted)"
+		return err.Error() + " (set sslmode=disable if the network is trusted)", store.ErrAuth
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errNoAnswer) {
-		return store.ErrTemporary, errNoAnswer.Error() + ": " + err.Error()
+		return errNoAnswer.Error() + ": " + err.Error(), store.ErrTemporary
 	}
-	return store.ErrTemporary, err.Error()
+	return err.Error(), store.ErrTemporary
 }
 
 // describe is the server's message with what it is about.
@@ -110,30 +110,30 @@ func shorten(text string) string {
 }
 
 // classifyCode sorts the server's error codes; see appendix A of its manual.
-func classifyCode(code string) (class error, hint string) {
+func classifyCode(code string) (hint string, class error) {
 	switch code {
 	case "53100":
-		return store.ErrTemporary, ": the server's disk is full"
+		return ": the server's disk is full", store.ErrTemporary
 	case "53300":
-		return store.ErrTemporary, ": the server has no free connection; use its pooler or fewer connections"
+		return ": the server has no free connection; use its pooler or fewer connections", store.ErrTemporary
 	case "25006":
-		return store.ErrTemporary, ": the server takes no writes; a Supabase project over its disk quota is read-only until space is freed"
+		return ": the server takes no writes; a Supabase project over its disk quota is read-only until space is freed", store.ErrTemporary
 	case "42P01", "42703", "42883", "3F000", "42704":
-		return store.ErrSchema, ": the tables are missing or of another version; run greenwave migrate up"
+		return ": the tables are missing or of another version; run greenwave migrate up", store.ErrSchema
 	case "42501":
-		return store.ErrAuth, ": the user lacks a right on the table"
+		return ": the user lacks a right on the table", store.ErrAuth
 	case "55P03", "55006", "57014", "40001", "40P01", "40003", "58030", "XX000":
-		return store.ErrTemporary, ""
+		return "", store.ErrTemporary
 	case "3D000", "08P01":
-		return store.ErrAuth, ""
+		return "", store.ErrAuth
 	}
 	switch code[:2] {
 	case "28":
-		return store.ErrAuth, ": check user and password"
+		return ": check user and password", store.ErrAuth
 	case "08", "40", "53", "57", "58", "25":
-		return store.ErrTemporary, ""
+		return "", store.ErrTemporary
 	default: // 22 data, 23 constraints, 54 limits, and what nobody foresaw
-		return store.ErrRefused, ""
+		return "", store.ErrRefused
 	}
 }
 

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -54,7 +55,7 @@ func TestCodes(t *testing.T) {
 		"22P05": store.ErrRefused, "22003": store.ErrRefused, "23514": store.ErrRefused, "54000": store.ErrRefused,
 		"42P01": store.ErrSchema, "42703": store.ErrSchema,
 	} {
-		if class, _ := classifyCode(code); class != want {
+		if _, class := classifyCode(code); !errors.Is(class, want) {
 			t.Errorf("%s is %v, want %v", code, class, want)
 		}
 	}
@@ -72,7 +73,7 @@ func TestFirstWord(t *testing.T) {
 
 func TestMessagesAreScrubbed(t *testing.T) {
 	s := &Store{name: "postgres://h/d", secrets: []string{"s3cret"}}
-	if err := s.wrap("ask", store.ErrNotFound); err != store.ErrNotFound {
+	if err := s.wrap("ask", store.ErrNotFound); !errors.Is(err, store.ErrNotFound) {
 		t.Error(err)
 	}
 	err := s.wrap("ask", errString("dial postgres://u:s3cret@h"))

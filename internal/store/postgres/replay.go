@@ -23,7 +23,7 @@ func (s *Store) replay(ctx context.Context, b *store.Batch) (store.Result, error
 	if err != nil {
 		return store.Result{}, err
 	}
-	defer t.close()
+	defer t.close(ctx)
 	all := store.Settle(b)
 	look, err := t.look(ctx, b.ExperimentID, b.RunID, &store.Settled{Rows: all.Rows, Changes: all.Changes}, plan{true, true, true, true, true})
 	if err != nil {

@@ -74,9 +74,9 @@ func (t *txn) commit(ctx context.Context, b *pgx.Batch) error {
 
 // close gives the connection back, undoing what was not committed. A connection that
 // cannot be brought in order is thrown away by the pool.
-func (t *txn) close() {
+func (t *txn) close(ctx context.Context) {
 	if t.begun && !t.over && !t.conn.Conn().IsClosed() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		t.conn.Conn().PgConn().Exec(ctx, "ROLLBACK").Close()
 	}
