@@ -21,7 +21,7 @@ type link struct {
 	name string // of the destination, without secrets
 	log  *slog.Logger
 
-	cancel context.CancelFunc // ends what the senders do in this process
+	cancel context.CancelFunc         // ends what the senders do in this process
 	start  func(runDir string) sender // nil when there is nobody to send
 
 	mu      sync.Mutex
