@@ -76,7 +76,7 @@ func classify(err error) (text string, class error) {
 	if strings.Contains(err.Error(), "server refused TLS connection") {
 		return err.Error() + " (set sslmode=disable if the network is trusted)", store.ErrAuth
 	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errNoAnswer) {
+	if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, errNoAnswer) {
 		return errNoAnswer.Error() + ": " + err.Error(), store.ErrTemporary
 	}
 	return err.Error(), store.ErrTemporary

@@ -197,13 +197,13 @@ func TestDeadlock(t *testing.T) {
 // TestNoAnswer is a server that is busy for longer than a command may take.
 func TestNoAnswer(t *testing.T) {
 	address := pgtest.Database(t)
-	migrated(t, address)
+	patient := migrated(t, address)
+	run := register(t, patient, "corridor")
 	s, err := postgres.Open(t.Context(), address, postgres.Options{CommandTimeout: 200 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	run := register(t, s, "corridor")
 	other := connect(t, address)
 	execute(t, other, "BEGIN")
 	execute(t, other, "SELECT 1 FROM training_runs FOR UPDATE")
@@ -211,7 +211,7 @@ func TestNoAnswer(t *testing.T) {
 		t.Errorf("the batch: %v, want ErrTemporary", err)
 	}
 	execute(t, other, "COMMIT")
-	if _, err := s.Apply(t.Context(), steps(t, run, 0, 10)); err != nil {
+	if _, err := patient.Apply(t.Context(), steps(t, run, 0, 10)); err != nil {
 		t.Errorf("again: %v", err)
 	}
 }
