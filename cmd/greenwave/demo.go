@@ -97,9 +97,9 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 	}
 	a.title(fmt.Sprintf("Done in %s. What next?", duration(a.now().Sub(begun))))
 	a.facts(
-		"look around", `greenwave query "SELECT * FROM training_steps LIMIT 5"`,
-		"read a run", "greenwave inspect \\\n  "+left.dir,
-		"your own logs", "greenwave import production_logs",
+		"look around", programName()+` query "SELECT * FROM training_steps LIMIT 5"`,
+		"read a run", programName()+" inspect \\\n  "+left.dir,
+		"your own logs", programName()+" import production_logs",
 		"from Go", "go doc github.com/greenwave-traffic/greenwave",
 	)
 	a.printf("Everything is in %s; delete it when you like.\n", c.Dir)
@@ -274,9 +274,17 @@ func (a *app) again(ctx context.Context, args []string) error {
 
 func (a *app) title(s string) { a.printf("%s\n", a.paint(strong, s)) }
 
+// programName is what one types to run this program from here.
+func programName() string {
+	if _, err := exec.LookPath("greenwave"); err == nil || filepath.IsAbs(os.Args[0]) {
+		return "greenwave"
+	}
+	return os.Args[0]
+}
+
 // commandLine is a command as one would type it.
 func commandLine(args []string) string {
-	parts := []string{"greenwave"}
+	parts := []string{programName()}
 	for _, arg := range args {
 		if strings.ContainsAny(arg, " '\n*") {
 			arg = `"` + arg + `"`

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -45,6 +46,25 @@ func TestSourcesNameNoPlaceOfOurs(t *testing.T) {
 		for _, f := range forbidden {
 			if i := bytes.Index(data, []byte(f)); i >= 0 {
 				t.Errorf("%s:%d mentions %q", path, bytes.Count(data[:i], []byte{'\n'})+1, f)
+			}
+		}
+	})
+}
+
+// A link to a page that is not there is worse than none.
+func TestLinksLeadSomewhere(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	walk(t, func(path string, data []byte) {
+		if !strings.HasSuffix(path, ".md") {
+			return
+		}
+		for _, m := range link.FindAllSubmatch(data, -1) {
+			to, _, _ := strings.Cut(string(m[1]), "#")
+			if to == "" || strings.Contains(to, "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(root, filepath.Dir(path), filepath.FromSlash(to))); err != nil {
+				t.Errorf("%s links to %s, which is not there", path, to)
 			}
 		}
 	})
