@@ -24,6 +24,7 @@ func abandon(t testing.TB, w *Writer) {
 	close(w.stop)
 	<-w.syncDone
 	w.sealer.close()
+	w.sum.close()
 	w.closeOnce.Do(func() {})
 	if err != nil {
 		t.Fatalf("abandon: %v", err)

@@ -145,6 +145,7 @@ func (w *Writer) close() error {
 		w.sealer.add(w.name)
 	}
 	w.sealer.close()
+	w.sum.close()
 	if lerr := w.lock.Close(); err == nil && lerr != nil {
 		err = fmt.Errorf("release the lock of %s: %w", w.dir, lerr)
 	}

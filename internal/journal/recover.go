@@ -329,7 +329,8 @@ func (r *recovery) appendSeal(name string, s segmentFile, e ending) error {
 		return err
 	}
 	w := r.writer(Header{}, name, s.number, s.first, e.micro)
-	w.file, w.size, w.sum = f, e.size, e.sum
+	w.file, w.size, w.sum = f, e.size, newChainSum(e.sum)
+	defer w.sum.close()
 	w.seq.Store(e.last)
 	return errors.Join(r.finish(w), f.Close())
 }
@@ -340,6 +341,8 @@ func (r *recovery) finalSegment(header Header, number int, first uint64, prev st
 	name := segmentName(number, first) + plainExt
 	w := r.writer(header, name, number, first, micro)
 	w.seq.Store(first - 1)
+	w.sum = newChainSum(sha256.New())
+	defer w.sum.close()
 	if err := w.openSegment(name, 0, prev); err != nil {
 		return err
 	}

@@ -1,10 +1,8 @@
 package journal
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"hash"
 )
 
 // segmentHeader is the data of a segment's first line.
@@ -67,8 +65,6 @@ func parseSeal(l Line) (seal, error) {
 	}
 	return s, nil
 }
-
-func sumText(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 
 // unmarshalIndex decodes an index and checks that its frames follow each other.
 func unmarshalIndex(data []byte, ix *index) error {

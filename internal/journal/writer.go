@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -36,7 +35,7 @@ type Writer struct {
 	number   int    // of the segment
 	first    uint64 // sequence number of its first record
 	size     int64
-	sum      hash.Hash // of the segment's bytes
+	sum      *chainSum // of the segment's bytes
 	buf      []byte
 	enc      encoder
 	micro    int64         // time of the last line
@@ -107,7 +106,9 @@ func Create(dir string, h Header, opt Options) (*Writer, error) {
 	}
 	h.StartedAt = h.StartedAt.UTC()
 	w.header = h
+	w.sum = newChainSum(sha256.New())
 	if err := w.begin(); err != nil {
+		w.sum.close()
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
 	w.sealer = startSealer(w.fs, w.dir)
@@ -199,7 +200,8 @@ func (w *Writer) openSegment(name string, flag int, prev string) error {
 	if err != nil {
 		return err
 	}
-	w.file, w.size, w.sum = f, 0, sha256.New()
+	w.file, w.size = f, 0
+	w.sum.restart()
 	if err := w.write(0, kindHeader, data); err != nil {
 		w.file = nil
 		return errors.Join(err, f.Close())
@@ -224,7 +226,7 @@ func (w *Writer) write(seq uint64, kind string, data []byte) error {
 		}
 		return fmt.Errorf("write %s at offset %d: %w", filepath.Join(w.dir, w.name), w.size, err)
 	}
-	w.sum.Write(w.buf)
+	w.sum.write(w.buf)
 	w.size += int64(n)
 	w.writes++
 	return nil
@@ -311,7 +313,7 @@ func (w *Writer) rotate(seq uint64) error {
 	}
 	w.rotated = append(w.rotated, sealedFile{w.file, w.name})
 	w.file = nil
-	prev := sumText(w.sum)
+	prev := w.sum.text()
 	w.number++
 	w.first = seq
 	w.name = segmentName(w.number, seq) + plainExt
@@ -323,7 +325,7 @@ func (w *Writer) rotate(seq uint64) error {
 func (w *Writer) seal(s seal) error {
 	s.LastSeq = w.seq.Load()
 	s.Records = s.LastSeq + 1 - w.first
-	s.SHA256 = sumText(w.sum)
+	s.SHA256 = w.sum.text()
 	data, err := marshal(s)
 	if err != nil {
 		return fmt.Errorf("encode the seal: %w", err)
