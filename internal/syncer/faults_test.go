@@ -55,7 +55,7 @@ func TestOutageForTheWholeTraining(t *testing.T) {
 		_, wait := following(t, t.Context(), db, tr, Config{
 			Logger: slog.New(slog.NewTextHandler(&log, nil)), OnReport: func(r Report) { last.Store(&r) },
 		})
-		for i := range 20 {
+		for i := range 6 {
 			tr.episode(i, 50)
 			time.Sleep(time.Hour)
 		}
@@ -63,8 +63,8 @@ func TestOutageForTheWholeTraining(t *testing.T) {
 		if r == nil || !strings.Contains(r.LastError, "connection refused") || r.NextTry.IsZero() || r.Synced != 0 {
 			t.Errorf("while the database is away the report says %+v", r)
 		}
-		if n := tries.Load(); n < 20*3600/45 || n > 20*3600/15+20 {
-			t.Errorf("%d tries in 20 hours: the pause is not about 30 s", n)
+		if n := tries.Load(); n < 6*3600/45 || n > 6*3600/15+20 {
+			t.Errorf("%d tries in 6 hours: the pause is not about 30 s", n)
 		}
 		if n := log.count("waiting for the database"); n != 1 {
 			t.Errorf("the outage was logged %d times:\n%s", n, log.String())

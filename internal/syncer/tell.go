@@ -28,7 +28,7 @@ func (s *Syncer) tell(t *task) {
 	s.telling.Lock()
 	defer s.telling.Unlock()
 	r := s.report(t)
-	if r.Dir != "" && (t.seen || r.Err != nil) {
+	if r.Dir != "" && (!r.ConfirmedAt.IsZero() || r.Err != nil) {
 		s.writeConfirmed(r)
 	}
 	if s.cfg.OnReport != nil {
