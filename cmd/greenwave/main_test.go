@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -27,6 +29,7 @@ func TestMain(m *testing.M) {
 		"greenwave": main,
 		"trainer":   trainer,
 		"forget":    forget,
+		"add":       add,
 	})
 }
 
@@ -70,6 +73,7 @@ func scripts(t *testing.T, dir string, database func(*testing.T) string) {
 					"code":   exitCode,
 					"damage": damage,
 					"narrow": narrow,
+					"await":  await,
 				},
 			})
 		})
@@ -131,11 +135,47 @@ func narrow(ts *testscript.TestScript, neg bool, _ []string) {
 	}
 }
 
+// await runs "await PATTERN command args…" again and again until its output matches.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: await PATTERN command args…")
+	}
+	pattern, err := regexp.Compile(args[0])
+	ts.Check(err)
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	late := time.After(time.Minute)
+	for {
+		err := ts.Exec(args[1], args[2:]...)
+		if pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		select {
+		case <-late:
+			ts.Fatalf("the output of %v never matches %s (%v)", args[1:], pattern, err)
+		case <-again.C:
+		}
+	}
+}
+
 // trainer is a training program: "trainer DIR EXPERIMENT EPISODES finish|fail|die". It
 // records episodes of three steps and ends as it is told; die leaves the run open, as
 // a killed process does.
 func trainer() {
 	if err := train(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// add appends a line to a file: "add FILE LINE".
+func add() {
+	f, err := os.OpenFile(os.Args[1], os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err == nil {
+		_, err = f.WriteString(os.Args[2] + "\n")
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
