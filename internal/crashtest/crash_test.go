@@ -21,7 +21,7 @@ import (
 )
 
 var (
-	kills = flag.Int("kills", 100, "processes to kill for each database")
+	kills = flag.Int("kills", 150, "processes to kill for each database")
 	seed  = flag.Uint64("seed", 0, "seed of the random points; 0 takes the time")
 )
 

@@ -227,7 +227,7 @@ func (v *victim) kill(t *testing.T, random *rand.Rand, longest time.Duration) bo
 	if random.IntN(4) > 0 {
 		select {
 		case <-v.moving:
-		case <-time.After(time.Second): // there may be nothing to do
+		case <-time.After(3 * time.Second): // there may be nothing to do
 		}
 	}
 	<-time.After(time.Duration(random.Int64N(int64(longest))))
