@@ -10,7 +10,7 @@ PACKAGES ?= ./...
 TESTFLAGS ?= -race
 
 # Built without cgo, so that one file runs on any Linux.
-BUILD = CGO_ENABLED=0 $(GO) build -ldflags "-X main.version=$(VERSION)"
+BUILD = CGO_ENABLED=0 $(GO) build -buildvcs=false -ldflags "-X main.version=$(VERSION)"
 
 .DEFAULT_GOAL := help
 
@@ -36,7 +36,7 @@ build: need-go ## build bin/greenwave
 
 .PHONY: install
 install: need-go ## install greenwave into Go's bin folder
-	CGO_ENABLED=0 $(GO) install -ldflags "-X main.version=$(VERSION)" ./cmd/greenwave
+	CGO_ENABLED=0 $(GO) install -buildvcs=false -ldflags "-X main.version=$(VERSION)" ./cmd/greenwave
 
 .PHONY: generate
 generate: need-go ## write the generated files again (docs/cli.md, schema references)

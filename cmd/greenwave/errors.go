@@ -35,7 +35,7 @@ func describe(err error) string {
 		is   error
 		next string
 	}{
-		{store.ErrAuth, "check host, database, user and password (greenwave status shows which settings are used)"},
+		{store.ErrAuth, "greenwave status shows which settings are used"},
 		{store.ErrSchema, "run greenwave migrate status"},
 		{store.ErrExperimentDeleted, "the journal still holds all of it; sync again with --restore to bring it back"},
 		{store.ErrTemporary, "it may pass; run the command again"},

@@ -25,14 +25,17 @@ func (f *folder) imported() bool { return len(f.journals) == 0 && len(f.files) >
 
 // find looks at a folder. It is an error when nothing in it is ours.
 func (a *app) find(dir string) (*folder, error) {
-	if _, err := os.Stat(dir); err != nil {
+	st, err := os.Stat(dir)
+	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, next(fmt.Errorf("no folder %s", visible(dir)), "give the folder of your runs (runs, or production_logs)")
 		}
 		return nil, err
 	}
 	f := &folder{dir: dir}
-	f.journals, f.faults = journal.Find(dir)
+	if st.IsDir() {
+		f.journals, f.faults = journal.Find(dir)
+	}
 	if len(f.journals) == 0 {
 		files, faults := importer.Find([]string{dir}, importer.Options{})
 		f.files = files

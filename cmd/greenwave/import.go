@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -70,7 +71,7 @@ func (a *app) importSources(ctx context.Context, paths []string, opt importOptio
 		sum, err = s.Sources(ctx, plainSources(sources))
 	}
 	sum.Unreadable = append(sum.Unreadable, faults...)
-	sum.Dir = paths[0]
+	sum.Dir = refusedIn(all, s.Reports())
 	if !a.cli.JSON {
 		a.imported(all, s.Reports())
 	}
@@ -126,6 +127,21 @@ func plainSources(list []importer.Source) []syncer.Source {
 		out[i] = s
 	}
 	return out
+}
+
+// refusedIn is the folder of the first file with refused records; empty when there is
+// none.
+func refusedIn(sources []importer.Source, reports []syncer.Report) string {
+	dead := map[string]bool{}
+	for _, r := range reports {
+		dead[r.RunID] = r.Dead > 0
+	}
+	for _, s := range sources {
+		if dead[s.Run().ID] {
+			return filepath.Dir(s.Found().Path)
+		}
+	}
+	return ""
 }
 
 // imported prints a line for each file, and what in it is not whole yet.
