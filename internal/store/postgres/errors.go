@@ -47,8 +47,12 @@ func (s *Store) scrub(text string) string {
 	for _, secret := range s.secrets {
 		text = strings.ReplaceAll(text, secret, "****")
 	}
-	return text
+	return lineBreaks.Replace(text)
 }
+
+// lineBreaks puts a message of several lines, one for each address that was tried,
+// on one.
+var lineBreaks = strings.NewReplacer(":\n\t", ": ", "\n\t", "; ", "\n", "; ")
 
 // classify says what kind of failure it is, and what it is with a hint what to do.
 func classify(err error) (text string, class error) {
