@@ -124,7 +124,7 @@ func (a *app) prepare(ctx context.Context, s store.Store) error {
 	}
 	applied, err := s.Migrate(ctx, -1)
 	if err != nil {
-		return fmt.Errorf("%s: laying out the tables: %w", s.Name(), err)
+		return fmt.Errorf("laying out the tables: %w", err)
 	}
 	if len(applied) > 0 && !a.cli.JSON {
 		a.warnf("%s: tables brought to version %d", s.Name(), applied[len(applied)-1])

@@ -26,7 +26,7 @@ func (migrateUpCmd) Run(ctx context.Context, a *app) error {
 	defer s.Close()
 	applied, err := s.Migrate(ctx, -1)
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.Name(), err)
+		return err
 	}
 	current, newest, err := s.Version(ctx)
 	if err != nil {
@@ -83,7 +83,7 @@ func (c *migrateDownCmd) Run(ctx context.Context, a *app) error {
 	}
 	undone, err := s.Down(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.Name(), err)
+		return err
 	}
 	if a.cli.JSON {
 		return a.json(map[string]any{"database": s.Name(), "undone": undone})
