@@ -28,12 +28,17 @@ type Value struct {
 	raw  []byte
 }
 
-// Constructors of values. Text, JSON, Vector and UUID values keep the bytes they
-// are given.
-func IntValue(v int64) Value     { return Value{Type: Int, num: uint64(v)} }
+// IntValue makes an Int value.
+func IntValue(v int64) Value { return Value{Type: Int, num: uint64(v)} }
+
+// FloatValue makes a Float value.
 func FloatValue(v float64) Value { return Value{Type: Float, num: math.Float64bits(v)} }
-func TextValue(b []byte) Value   { return Value{Type: Text, raw: b} }
-func JSONValue(b []byte) Value   { return Value{Type: JSON, raw: b} }
+
+// TextValue makes a Text value, which keeps the bytes it is given.
+func TextValue(b []byte) Value { return Value{Type: Text, raw: b} }
+
+// JSONValue makes a JSON value, which keeps the bytes it is given.
+func JSONValue(b []byte) Value { return Value{Type: JSON, raw: b} }
 
 // VectorValue wraps little-endian float32 values, four bytes each; NaN stands for
 // a null element.

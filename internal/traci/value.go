@@ -17,10 +17,14 @@ type Value struct {
 	n    int    // members
 }
 
-// Integer, Double and String make values to set.
-func Integer(i int) Value    { return Value{kind: typeInteger, num: float64(i)} }
+// Integer makes an integer to set.
+func Integer(i int) Value { return Value{kind: typeInteger, num: float64(i)} }
+
+// Double makes a number to set.
 func Double(f float64) Value { return Value{kind: typeDouble, num: f} }
-func String(s string) Value  { return Value{kind: typeString, raw: []byte(s)} }
+
+// String makes a text to set.
+func String(s string) Value { return Value{kind: typeString, raw: []byte(s)} }
 
 // Int returns a number as an integer.
 func (v Value) Int() int { return int(v.num) }
