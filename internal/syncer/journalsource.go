@@ -49,7 +49,11 @@ type journalSource struct {
 	r       *journal.Reader
 	run     store.Run
 	changed <-chan struct{}
+	strays  []error // places that are damaged without affecting a record
 }
+
+// maxStrays bounds the strays that are kept.
+const maxStrays = 100
 
 func (j *journalSource) Run() store.Run           { return j.run }
 func (j *journalSource) Dir() string              { return j.dir }
@@ -59,6 +63,13 @@ func (j *journalSource) Close() error             { return j.r.Close() }
 
 func (j *journalSource) Next() (Item, error) {
 	line, err := j.r.Next()
+	for err == nil && line.Damage != nil && line.Lost == 0 {
+		// Bytes between the records: nothing is missing for the database.
+		if len(j.strays) < maxStrays {
+			j.strays = append(j.strays, fmt.Errorf("%s: %w", line.Where, line.Damage))
+		}
+		line, err = j.r.Next()
+	}
 	if err != nil {
 		return Item{}, err
 	}
@@ -66,6 +77,14 @@ func (j *journalSource) Next() (Item, error) {
 		Seq: line.Seq, Time: line.Time, Kind: record.Kind(line.Kind), Data: line.Data,
 		Where: line.Where, Err: line.Damage, Lost: line.Lost,
 	}, nil
+}
+
+// takeStrays returns the damage that was met since the last call and affects no
+// record.
+func (j *journalSource) takeStrays() []error {
+	strays := j.strays
+	j.strays = nil
+	return strays
 }
 
 func (j *journalSource) Logged() (uint64, error) {

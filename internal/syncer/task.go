@@ -129,15 +129,16 @@ func (s *Syncer) attempt(stop, work context.Context, t *task) (out outcome) {
 }
 
 // markInterrupted tells the database that the process of a journal is gone without
-// an end. The database knows better when it has an end or a later sign of life.
+// an end, or that a file that is not followed has none. The database knows better
+// when it has an end or a later sign of life.
 func (s *Syncer) markInterrupted(ctx context.Context, t *task) error {
 	since := t.state.LastHeartbeat
 	if t.lastRead.After(since) {
 		since = t.lastRead
 	}
 	host, _ := os.Hostname()
-	if t.run.Source != sourceJournal || t.ended || t.state.Status != "running" && t.lastRead.IsZero() ||
-		t.src.Live() || !deadWriter(t.run, host, since, s.cfg.Now()) {
+	if t.ended || t.state.Status != "running" && t.lastRead.IsZero() || t.src.Live() ||
+		t.run.Source == sourceJournal && !deadWriter(t.run, host, since, s.cfg.Now()) {
 		return nil
 	}
 	return s.dest.MarkInterrupted(ctx, t.run.ID, since)
