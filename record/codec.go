@@ -26,6 +26,7 @@ type codec struct {
 	kept  pathList // paths of Extra's own non_finite
 	path  []byte   // of the value in an any that is being written
 	keys  []string // of the maps that are being written, innermost last
+	pairs []pair   // of the map of numbers that is being written
 	buf   []byte   // scratch for checking
 
 	members map[string]json.RawMessage // decoding: the row's Extra
@@ -56,6 +57,8 @@ func (c *codec) release() {
 	c.path = c.path[:0]
 	clear(c.keys[:cap(c.keys)])
 	c.keys = c.keys[:0]
+	clear(c.pairs[:cap(c.pairs)])
+	c.pairs = c.pairs[:0]
 	codecs.Put(c)
 }
 

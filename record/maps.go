@@ -90,19 +90,36 @@ func (c *codec) enter(key string, comma bool) int {
 	return depth
 }
 
+// pair is a member of a map of numbers.
+type pair struct {
+	key   string
+	value float64
+}
+
+// writeNumbers writes a map of numbers, sorted by name. It is where a step spends
+// its time, so a path is built only for a member that needs one.
 func (c *codec) writeNumbers(m map[string]float64) {
-	c.dst = append(c.dst, '{')
-	from := len(c.keys)
-	for k := range m {
-		c.keys = append(c.keys, k)
+	c.pairs = c.pairs[:0]
+	for k, v := range m {
+		c.pairs = append(c.pairs, pair{k, v})
 	}
-	slices.Sort(c.keys[from:])
-	for i, k := range c.keys[from:] {
-		depth := c.enter(k, i > 0)
-		c.writeNumber(m[k], 64)
+	slices.SortFunc(c.pairs, func(a, b pair) int { return strings.Compare(a.key, b.key) })
+	c.dst = append(c.dst, '{')
+	for i := range c.pairs {
+		p := &c.pairs[i]
+		if p.value-p.value == 0 && strings.IndexByte(p.key, 0) < 0 {
+			if i > 0 {
+				c.dst = append(c.dst, ',')
+			}
+			c.dst = appendText(c.dst, p.key)
+			c.dst = append(c.dst, ':')
+			c.dst = appendFloat(c.dst, p.value, 64)
+			continue
+		}
+		depth := c.enter(p.key, i > 0)
+		c.writeNumber(p.value, 64)
 		c.path = c.path[:depth]
 	}
-	c.keys = c.keys[:from]
 	c.dst = append(c.dst, '}')
 }
 
