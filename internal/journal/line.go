@@ -147,7 +147,7 @@ func parseLine(raw []byte) (Line, error) {
 	var l Line
 	b, ok := bytes.CutPrefix(body, []byte(`{"seq":`))
 	if !ok {
-		return Line{}, fmt.Errorf("%w: it does not begin with {\"seq\":", errNotLine)
+		return Line{}, fmt.Errorf("%w: its first member is not seq", errNotLine)
 	}
 	i := 0
 	for i < len(b) && b[i] >= '0' && b[i] <= '9' {
