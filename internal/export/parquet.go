@@ -24,7 +24,7 @@ const (
 
 // parquetEncoder writes column by column, without assembling rows.
 type parquetEncoder struct {
-	w       *parquet.Writer
+	w       *parquet.GenericWriter[any]
 	columns []Column
 	batch   [][]parquet.Value // for each column
 	arena   []byte            // bytes of the batch's values
@@ -35,7 +35,7 @@ type parquetEncoder struct {
 
 func newParquet(out *file, t table, x *store.Experiment, opt Options) *parquetEncoder {
 	e := &parquetEncoder{columns: t.columns, batch: make([][]parquet.Value, len(t.columns))}
-	e.w = parquet.NewWriter(out, parquet.NewSchema(t.name, schemaOf(t.columns)),
+	e.w = parquet.NewGenericWriter[any](out, parquet.NewSchema(t.name, schemaOf(t.columns)),
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
 		parquet.CreatedBy("greenwave", opt.Version, ""),
 		parquet.WriteBufferSize(0))

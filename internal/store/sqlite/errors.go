@@ -43,11 +43,11 @@ func (s *Store) wrap(err error) error {
 	if !errors.As(err, &failure) {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
-	kind, hint := classify(failure.Code())
+	hint, kind := classify(failure.Code())
 	switch kind {
 	case nil:
 		return fmt.Errorf("%s: %w", s.name, err)
-	case store.ErrAuth:
+	case store.ErrAuth: //nolint:errorlint // classify returns the sentinels themselves
 		hint = fmt.Sprintf(hint, filepath.Dir(s.path))
 	}
 	if hint != "" {
@@ -56,29 +56,29 @@ func (s *Store) wrap(err error) error {
 	return fmt.Errorf("%s: %w: %w%s", s.name, kind, err, hint)
 }
 
-// classify maps a result code of SQLite to the sentinel it means and a hint. The
+// classify maps a result code of SQLite to a hint and the sentinel that it means. The
 // hint of ErrAuth takes the folder of the file.
-func classify(code int) (sentinel error, hint string) {
+func classify(code int) (hint string, sentinel error) {
 	switch code & 0xff {
 	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED, lib.SQLITE_PROTOCOL:
-		return store.ErrTemporary, "another process writes to the file"
+		return "another process writes to the file", store.ErrTemporary
 	case lib.SQLITE_FULL:
-		return store.ErrTemporary, "the disk or the user's quota is full; free some space"
+		return "the disk or the user's quota is full; free some space", store.ErrTemporary
 	case lib.SQLITE_IOERR:
-		return store.ErrTemporary, "the disk could not read or write"
+		return "the disk could not read or write", store.ErrTemporary
 	case lib.SQLITE_READONLY:
-		return store.ErrTemporary, "the file, its folder or its file system is read-only for this user"
+		return "the file, its folder or its file system is read-only for this user", store.ErrTemporary
 	case lib.SQLITE_NOMEM, lib.SQLITE_INTERRUPT, lib.SQLITE_SCHEMA, lib.SQLITE_ABORT:
-		return store.ErrTemporary, ""
+		return "", store.ErrTemporary
 	case lib.SQLITE_CONSTRAINT, lib.SQLITE_MISMATCH, lib.SQLITE_TOOBIG, lib.SQLITE_RANGE:
-		return store.ErrRefused, ""
+		return "", store.ErrRefused
 	case lib.SQLITE_CANTOPEN, lib.SQLITE_PERM, lib.SQLITE_AUTH:
-		return store.ErrAuth, "the folder %s must exist, and this user must be allowed to write to it"
+		return "the folder %s must exist, and this user must be allowed to write to it", store.ErrAuth
 	case lib.SQLITE_NOTADB:
-		return store.ErrAuth, "the file is something else; name another file in %s"
+		return "the file is something else; name another file in %s", store.ErrAuth
 	case lib.SQLITE_CORRUPT:
-		return store.ErrAuth, "the file is damaged; restore it from a backup, or remove it from %s and sync the journals again"
+		return "the file is damaged; restore it from a backup, or remove it from %s and sync the journals again", store.ErrAuth
 	default:
-		return nil, ""
+		return "", nil
 	}
 }

@@ -182,7 +182,7 @@ func (s *Store) prepareFile(ctx context.Context) error {
 		if !errors.As(err, &failure) || time.Now().After(deadline) {
 			return err
 		}
-		if sentinel, _ := classify(failure.Code()); !errors.Is(sentinel, store.ErrTemporary) {
+		if _, sentinel := classify(failure.Code()); !errors.Is(sentinel, store.ErrTemporary) {
 			return err
 		}
 		select {

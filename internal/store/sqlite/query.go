@@ -26,7 +26,7 @@ func (s *Store) Query(ctx context.Context, query string) (*store.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := db.QueryContext(ctx, query)
+	rows, err := db.QueryContext(ctx, query) //nolint:rowserrcheck // table.Rows checks it
 	if err != nil {
 		return nil, s.wrapQuery(err)
 	}
