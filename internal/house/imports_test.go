@@ -24,6 +24,7 @@ var rooms = map[string][]string{
 	"internal/bench":           nil,
 	"internal/controller":      {"internal/sumo"},
 	"internal/crashtest":       nil,
+	"internal/d3qn":            {"internal/nn"},
 	"internal/demo":            {".", "record"},
 	"internal/destination":     {"internal/store"},
 	"internal/export":          {"record", "internal/store"},

@@ -1,0 +1,215 @@
+package d3qn
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/greenwave-traffic/greenwave/internal/nn"
+)
+
+// ErrDiverged means that a loss or a weight is not a finite number.
+var ErrDiverged = errors.New("training diverged")
+
+// Agent learns the values of actions. It is for one goroutine.
+type Agent struct {
+	cfg     Config
+	rng     *rand.Rand
+	online  *nn.Net
+	target  *nn.Net
+	adam    *nn.Adam
+	memory  *replay
+	actors  []actor
+	updates int
+
+	batch       batch
+	forward     nn.Workspace
+	forwardNext nn.Workspace
+	forwardTo   nn.Workspace
+	acting      nn.Workspace
+}
+
+// actor collects the n-step returns of one signal.
+type actor struct{ recent []seen }
+
+type seen struct {
+	state  []float32
+	action int
+	reward float32
+}
+
+// batch holds the matrices of an update.
+type batch struct {
+	places      []int
+	weights     []float32
+	state, next nn.Matrix
+	mask        []bool
+	gradient    nn.Matrix
+}
+
+// New returns an agent for a number of actors with states of so many inputs and at
+// most so many actions.
+func New(cfg Config, actors, inputs, actions int, seed uint64) (*Agent, error) {
+	cfg = cfg.WithDefaults()
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	if actors < 1 {
+		return nil, fmt.Errorf("agent: %d actors: at least 1 is needed", actors)
+	}
+	rng := rand.New(rand.NewPCG(seed, 0x6433716e))
+	shape := nn.Config{Inputs: inputs, Hidden: cfg.Hidden, Actions: actions, Dueling: !cfg.Plain}
+	online, err := nn.New(shape, rng)
+	if err != nil {
+		return nil, err
+	}
+	target, err := nn.New(shape, rng)
+	if err != nil {
+		return nil, err
+	}
+	target.CopyFrom(online)
+	a := &Agent{
+		cfg: cfg, rng: rng, online: online, target: target, adam: nn.NewAdam(online),
+		memory: newReplay(cfg.Memory, cfg.Prioritised), actors: make([]actor, actors),
+	}
+	a.batch = batch{
+		places: make([]int, cfg.Batch), weights: make([]float32, cfg.Batch), state: nn.NewMatrix(cfg.Batch, inputs),
+		next: nn.NewMatrix(cfg.Batch, inputs), mask: make([]bool, cfg.Batch*actions), gradient: nn.NewMatrix(cfg.Batch, actions),
+	}
+	return a, nil
+}
+
+// Values returns the values of the actions in a state. mask says which exist. The
+// result is valid until the next call.
+func (a *Agent) Values(state []float32, mask []bool) []float32 {
+	full := mask
+	if n := a.online.Config().Actions; len(mask) < n {
+		full = make([]bool, n)
+		copy(full, mask)
+	}
+	return a.online.Forward(&a.acting, nn.Matrix{Rows: 1, Cols: len(state), Data: state}, full).Data
+}
+
+// Act chooses an action. With probability epsilon it is random: the present one
+// with the configuration's KeepShare, where it is allowed, else any allowed one.
+func (a *Agent) Act(state []float32, mask []bool, present int, epsilon float64) int {
+	if epsilon > 0 && a.rng.Float64() < epsilon {
+		if present >= 0 && mask[present] && a.rng.Float64() < a.cfg.KeepShare {
+			return present
+		}
+		count := 0
+		choice := -1
+		for i, ok := range mask {
+			if ok {
+				if count++; a.rng.IntN(count) == 0 {
+					choice = i
+				}
+			}
+		}
+		return choice
+	}
+	return best(a.Values(state, mask), mask)
+}
+
+func best(values []float32, mask []bool) int {
+	at := -1
+	for i, ok := range mask {
+		if ok && (at < 0 || values[i] > values[at]) {
+			at = i
+		}
+	}
+	return at
+}
+
+// Observe tells what an action of an actor led to: the reward, the state that
+// followed with its mask, and whether the episode ended there in truth. An episode
+// that is only cut off at its horizon has not ended: its last state still has a
+// value. cut says that no more transitions of the episode follow.
+func (a *Agent) Observe(actorIndex int, state []float32, action int, reward float64, next []float32, nextMask []bool, ended, cut bool) {
+	ac := &a.actors[actorIndex]
+	ac.recent = append(ac.recent, seen{append([]float32(nil), state...), action, float32(reward)})
+	if len(ac.recent) >= a.cfg.Steps || ended || cut {
+		a.store(ac, next, nextMask, ended)
+	}
+	for (ended || cut) && len(ac.recent) > 0 {
+		a.store(ac, next, nextMask, ended)
+	}
+}
+
+// store turns an actor's oldest state into a transition to the present one.
+func (a *Agent) store(ac *actor, next []float32, nextMask []bool, ended bool) {
+	sum, discount := float32(0), float32(1)
+	for _, s := range ac.recent {
+		sum += discount * s.reward
+		discount *= float32(a.cfg.Gamma)
+	}
+	if ended {
+		discount = 0
+	}
+	first := ac.recent[0]
+	t := a.memory.slot()
+	t.state, t.next = first.state, append(t.next[:0], next...)
+	t.nextMask = append(t.nextMask[:0], nextMask...)
+	t.action, t.reward, t.discount = first.action, sum, discount
+	ac.recent = append(ac.recent[:0], ac.recent[1:]...)
+}
+
+// Memory is the number of transitions in the replay memory.
+func (a *Agent) Memory() int { return len(a.memory.ring) }
+
+// Updates is the number of updates done.
+func (a *Agent) Updates() int { return a.updates }
+
+// Update learns from one batch when enough transitions are there. done is the share
+// of the training that is done. It returns the mean Huber loss; ok is false when
+// nothing was learned yet. The error is ErrDiverged.
+func (a *Agent) Update(done float64) (loss float64, ok bool, err error) {
+	if len(a.memory.ring) < a.cfg.Warmup {
+		return 0, false, nil
+	}
+	b := &a.batch
+	beta := a.cfg.Beta + (1-a.cfg.Beta)*min(max(done, 0), 1)
+	a.memory.sample(a.rng, beta, b.places, b.weights)
+	clear(b.mask)
+	actions := a.online.Config().Actions
+	for k, place := range b.places {
+		t := &a.memory.ring[place]
+		copy(b.state.Row(k), t.state)
+		copy(b.next.Row(k), t.next)
+		copy(b.mask[k*actions:(k+1)*actions], t.nextMask)
+	}
+	valued := a.target.Forward(&a.forwardTo, b.next, b.mask)
+	chosen := valued
+	if !a.cfg.Single {
+		chosen = a.online.Forward(&a.forwardNext, b.next, b.mask)
+	}
+	q := a.online.Forward(&a.forward, b.state, nil)
+	clear(b.gradient.Data)
+	sum := 0.0
+	for k, place := range b.places {
+		t := &a.memory.ring[place]
+		want := t.reward
+		if i := best(chosen.Row(k), b.mask[k*actions:(k+1)*actions]); i >= 0 {
+			want += t.discount * valued.Row(k)[i]
+		}
+		e := q.Row(k)[t.action] - want
+		l, slope := nn.Huber(e)
+		sum += float64(b.weights[k] * l)
+		b.gradient.Row(k)[t.action] = b.weights[k] * slope / float32(len(b.places))
+		if a.cfg.Prioritised {
+			a.memory.setPriority(place, math.Pow(math.Abs(float64(e))+a.cfg.PriorityFloor, a.cfg.Alpha))
+		}
+	}
+	loss = sum / float64(len(b.places))
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return loss, true, fmt.Errorf("%w: the loss of update %d is %g", ErrDiverged, a.updates+1, loss)
+	}
+	a.online.ZeroGrad()
+	a.online.Backward(&a.forward, b.gradient)
+	a.online.ClipGradients(a.cfg.Clip)
+	a.adam.Update(a.online, a.cfg.RateAt(done))
+	a.target.Polyak(a.online, float32(a.cfg.Tau))
+	a.updates++
+	return loss, true, nil
+}
