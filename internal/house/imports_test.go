@@ -25,7 +25,6 @@ var rooms = map[string][]string{
 	"internal/controller":      {"internal/sumo"},
 	"internal/crashtest":       nil,
 	"internal/d3qn":            {"internal/nn"},
-	"internal/d3qn":            {"internal/nn"},
 	"internal/demo":            {".", "record"},
 	"internal/destination":     {"internal/store"},
 	"internal/export":          {"record", "internal/store"},
