@@ -168,16 +168,25 @@ func (t *txn) look(ctx context.Context, experimentID, runID string, settled *sto
 	return l, t.send(ctx, b)
 }
 
-// queueLargest asks for the largest key of a table: one look-up in its index.
+// queueLargest asks for the largest key of a table.
 func queueLargest(b *pgx.Batch, table int, experimentID string, l *look) {
-	switch tables[table].Key {
-	case 1:
-		b.Queue("SELECT episode_number::bigint, 0::bigint FROM "+tables[table].Table+
-			" WHERE experiment_id = $1 ORDER BY episode_number DESC LIMIT 1", uuidArg(experimentID)).Query(l.scanLargest(table))
-	case 2:
-		b.Queue("SELECT episode_number::bigint, step_number::bigint FROM "+tables[table].Table+
-			" WHERE experiment_id = $1 ORDER BY episode_number DESC, step_number DESC LIMIT 1", uuidArg(experimentID)).Query(l.scanLargest(table))
+	if sql := largestSQL(table); sql != "" {
+		b.Queue(sql, uuidArg(experimentID)).Query(l.scanLargest(table))
 	}
+}
+
+// largestSQL is one look-up in the index of the key. The columns are qualified where
+// it sorts: without that, the names would mean the casts, which have no index.
+func largestSQL(table int) string {
+	switch s := tables[table]; s.Key {
+	case 1:
+		return "SELECT t.episode_number::bigint, 0::bigint FROM " + s.Table +
+			" t WHERE t.experiment_id = $1 ORDER BY t.episode_number DESC LIMIT 1"
+	case 2:
+		return "SELECT t.episode_number::bigint, t.step_number::bigint FROM " + s.Table +
+			" t WHERE t.experiment_id = $1 ORDER BY t.episode_number DESC, t.step_number DESC LIMIT 1"
+	}
+	return ""
 }
 
 func (l *look) scanLargest(table int) func(pgx.Rows) error {
