@@ -331,17 +331,20 @@ func (c *codec) vector(v *[]float32) {
 		return
 	}
 	c.name(f.Name)
-	c.dst = append(c.dst, '[')
+	dst := append(c.dst, '[')
 	for i, x := range *v {
 		if i > 0 {
-			c.dst = append(c.dst, ',')
+			dst = append(dst, ',')
 		}
-		if x-x != 0 { // NaN or infinite
+		switch {
+		case math.Float32bits(x) == 0: // most of many states
+			dst = append(dst, '0')
+		case x-x != 0: // NaN or infinite
 			c.found.addElement(f.Name, i)
-			c.dst = appendNonFinite(c.dst, float64(x))
-			continue
+			dst = appendNonFinite(dst, float64(x))
+		default:
+			dst = appendFloat(dst, float64(x), 32)
 		}
-		c.dst = appendFloat(c.dst, float64(x), 32)
 	}
-	c.dst = append(c.dst, ']')
+	c.dst = append(dst, ']')
 }

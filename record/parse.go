@@ -381,6 +381,11 @@ func (p *parser) vector(f *Field, v *Value, i int) (int, error) {
 			p.fail(i, ruleSyntax)
 			return 0, p.broken([]byte(f.Name), start)
 		}
+		if d[i] == '0' && i+1 < len(d) && (d[i+1] == ',' || d[i+1] == ']') { // most of many states
+			buf = append(buf, 0, 0, 0, 0)
+			i++
+			continue
+		}
 		x := float32(math.NaN())
 		end := i
 		switch c := d[i]; {
