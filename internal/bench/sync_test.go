@@ -233,9 +233,6 @@ func BenchmarkSyncSQLite(b *testing.B) {
 		b.Run(fmt.Sprintf("state=%d", state), func(b *testing.B) {
 			ctx := b.Context()
 			n := rows
-			if state > 100 {
-				n = rows / 2
-			}
 			dir := b.TempDir()
 			runDir := recordRun(b, dir, "bench", n, state)
 			var ours, theirs []time.Duration
