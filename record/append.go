@@ -94,6 +94,9 @@ func appendFloat(dst []byte, f float64, bits int) []byte {
 	if f == math.Trunc(f) && math.Abs(f) < 1<<24 && (f != 0 || !math.Signbit(f)) {
 		return strconv.AppendInt(dst, int64(f), 10)
 	}
+	if dst, ok := appendThousandths(dst, f, bits); ok {
+		return dst
+	}
 	format, abs := byte('f'), math.Abs(f)
 	if abs != 0 {
 		small, large := 1e-6, 1e21
@@ -110,6 +113,39 @@ func appendFloat(dst []byte, f float64, bits int) []byte {
 		dst = dst[:n-1]
 	}
 	return dst
+}
+
+// appendThousandths appends a number that has at most three digits behind the point.
+// Two decimals of so few digits are never the same number, so it is the shortest.
+func appendThousandths(dst []byte, f float64, bits int) ([]byte, bool) {
+	abs, limit := math.Abs(f), 1e9
+	if bits == 32 {
+		limit = 1e3 // 6 digits in all
+	}
+	if abs >= limit {
+		return dst, false
+	}
+	k := uint64(abs*1000 + 0.5)
+	short := float64(k) / 1000
+	if bits == 32 {
+		short = float64(float32(short))
+	}
+	rest := k % 1000
+	if short != abs || rest == 0 {
+		return dst, false
+	}
+	if f < 0 {
+		dst = append(dst, '-')
+	}
+	dst = strconv.AppendUint(dst, k/1000, 10)
+	dst = append(dst, '.', byte('0'+rest/100))
+	if rest %= 100; rest > 0 {
+		dst = append(dst, byte('0'+rest/10))
+		if rest %= 10; rest > 0 {
+			dst = append(dst, byte('0'+rest))
+		}
+	}
+	return dst, true
 }
 
 const hexDigits = "0123456789abcdef"

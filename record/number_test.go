@@ -91,3 +91,28 @@ func TestFloatsAsEncodingJSON(t *testing.T) {
 		}
 	})
 }
+
+// Numbers with few digits take a short way; they must look as encoding/json writes
+// them all the same.
+func TestFewDigitsAreTheShortest(t *testing.T) {
+	for _, bits := range []int{32, 64} {
+		for k := -2_000_000; k <= 2_000_000; k += 7 {
+			for _, f := range []float64{float64(k) / 1000, float64(k) / 10000, math.Nextafter(float64(k)/1000, 1e9)} {
+				if bits == 32 {
+					f = float64(float32(f))
+				}
+				got := string(appendFloat(nil, f, bits))
+				want, err := json.Marshal(f)
+				if bits == 32 {
+					want, err = json.Marshal(float32(f))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got != string(want) && !(got == "0" && f == 0) {
+					t.Fatalf("%d bits: got %s, want %s", bits, got, want)
+				}
+			}
+		}
+	}
+}

@@ -17,7 +17,7 @@ type chainSum struct {
 	done  chan struct{}
 }
 
-const chainBlock = 128 << 10
+const chainBlock = 512 << 10
 
 // newChainSum continues h. Its goroutine ends with close.
 func newChainSum(h hash.Hash) *chainSum {
