@@ -118,7 +118,7 @@ func (s *Store) Version(ctx context.Context) (current, known int64, err error) {
 	ctx, cancel := s.command(ctx)
 	defer cancel()
 	current, err = schemaVersion(ctx, s.pool)
-	return current, newest, s.wrap("schema version", noAnswer(ctx, err))
+	return current, newest, s.wrap("asking for the version of its tables", noAnswer(ctx, err))
 }
 
 type querier interface {
