@@ -56,6 +56,11 @@ func (c *inspectCmd) Run(a *app) error {
 		return err
 	}
 	defer r.Close()
+	if first, ok := journal.FirstSeq(c.Segment); ok && c.only != "" {
+		if err := r.Seek(first - 1); err != nil {
+			return err
+		}
+	}
 	if a.cli.JSON {
 		if err := a.json(map[string]any{"header": r.Header()}); err != nil {
 			return err
@@ -113,6 +118,7 @@ func (c *inspectCmd) lines(a *app, r *journal.Reader) error {
 	var records, damaged, lost uint64
 	t := newTable(">record", "time", "kind", "~data")
 	var damage []string
+lines:
 	for {
 		l, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -121,8 +127,12 @@ func (c *inspectCmd) lines(a *app, r *journal.Reader) error {
 		if err != nil {
 			return err
 		}
-		if c.only != "" && stem(l.Where) != c.only {
-			continue
+		if c.only != "" {
+			if at := stem(l.Where); at < c.only {
+				continue
+			} else if at > c.only { // the segments' names sort as their records do
+				break lines
+			}
 		}
 		if l.Damage != nil {
 			damaged++

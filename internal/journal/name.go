@@ -108,6 +108,13 @@ func segmentName(number int, first uint64) string {
 	return fmt.Sprintf("%06d-%012d", number, first)
 }
 
+// FirstSeq is the sequence number of the first record of a segment, as its file's
+// name says; false when it is not named like a segment.
+func FirstSeq(file string) (uint64, bool) {
+	_, first, _, ok := parseSegmentName(filepath.Base(file))
+	return first, ok
+}
+
 func parseSegmentName(name string) (number int, first uint64, ext string, ok bool) {
 	i := strings.IndexByte(name, '.')
 	if i < 0 {
