@@ -16,6 +16,8 @@ type cli struct {
 	Inspect    inspectCmd    `cmd:"" group:"record" help:"Show what a segment of a journal, or a whole run, holds."`
 	Deadletter deadletterCmd `cmd:"" group:"record" help:"List records that the database refused, or try them again."`
 
+	Evaluate evaluateCmd `cmd:"" group:"simulate" help:"Measure signal controllers on a SUMO network over the same seconds of the same traffic."`
+
 	Experiments experimentsCmd `cmd:"" group:"ask" help:"List the experiments in the database."`
 	Show        showCmd        `cmd:"" group:"ask" help:"Show one experiment with its runs and results."`
 	Query       queryCmd       `cmd:"" group:"ask" help:"Run one SQL statement that reads."`
@@ -28,6 +30,7 @@ type cli struct {
 
 var groups = []kong.Group{
 	{Key: "record", Title: "From the journal to the database:"},
+	{Key: "simulate", Title: "With the SUMO simulator:"},
 	{Key: "ask", Title: "From the database:"},
 	{Key: "manage", Title: "Around it:"},
 }

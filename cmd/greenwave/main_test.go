@@ -67,7 +67,9 @@ func scripts(t *testing.T, dir string, database func(*testing.T) string) {
 					}
 					e.Setenv("GREENWAVE_DB", db)
 					e.Setenv("DB", db)
-					return nil
+					scenarios, err := filepath.Abs("../../scenarios")
+					e.Setenv("SCENARIOS", scenarios)
+					return err
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"code":   exitCode,

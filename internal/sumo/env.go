@@ -65,6 +65,9 @@ type Controller interface {
 	Decide(o *Observation) []int
 }
 
+// ErrNoTraffic means that no vehicle wanted to enter in the whole scenario.
+var ErrNoTraffic = errors.New("no vehicle wanted to enter")
+
 // Step is what a decision led to.
 type Step struct {
 	Reward     float64    // sum over the signals
@@ -118,7 +121,7 @@ func (e *Env) Reset(ctx context.Context, s Scenario, control bool) (*Observation
 		return nil, err
 	}
 	e.stop()
-	e.scenario, e.now, e.metrics, e.samples = s, 0, Metrics{}, samples{}
+	e.scenario, e.now, e.metrics, e.samples = s, s.Begin, Metrics{}, samples{}
 	e.signals = e.signals[:0]
 	e.traffic.reset()
 	var err error
@@ -129,7 +132,7 @@ func (e *Env) Reset(ctx context.Context, s Scenario, control bool) (*Observation
 		return nil, e.process.Explain(err)
 	}
 	if s.Warmup > 0 {
-		if err := e.simulate(ctx, s.Warmup); err != nil {
+		if err := e.simulate(ctx, s.start()); err != nil {
 			return nil, err
 		}
 	}
@@ -189,7 +192,7 @@ func (e *Env) Step(ctx context.Context, phases []int) (Step, *Observation, error
 		before := s.shown
 		e.show(s, s.choose(p, e.now), before)
 	}
-	end := min(e.now+e.cfg.Interval, e.scenario.Warmup+e.scenario.Horizon)
+	end := min(e.now+e.cfg.Interval, e.scenario.end())
 	for e.now < end {
 		next := end
 		for _, s := range e.signals {
@@ -210,7 +213,7 @@ func (e *Env) Step(ctx context.Context, phases []int) (Step, *Observation, error
 	}
 	step := e.reward()
 	e.sample()
-	step.Done = e.now >= e.scenario.Warmup+e.scenario.Horizon
+	step.Done = e.now >= e.scenario.end()
 	return step, &e.obs, nil
 }
 
@@ -252,10 +255,13 @@ func (e *Env) End(ctx context.Context) (Metrics, error) {
 	if err := m.trips(e.tripinfo(), e.scenario, e.cfg.Passengers); err != nil {
 		return Metrics{}, err
 	}
+	if m.Vehicles+m.Backlog == 0 {
+		return Metrics{}, fmt.Errorf("%w between %d s and %d s: does the demand begin at another time?", ErrNoTraffic, e.scenario.Begin, e.scenario.end())
+	}
 	return m, nil
 }
 
-// Now is the simulated time in seconds since the scenario began.
+// Now is the simulated time in seconds of the demand's own clock.
 func (e *Env) Now() int { return e.now }
 
 // Shown returns the state that signal i shows, or "" when SUMO has it.

@@ -186,6 +186,11 @@ func TestTheMaximumGreenForcesAChange(t *testing.T) {
 // The metrics of SUMO's own statistics and ours must agree where they mean the same.
 func TestMetricsUnderTheNetworksProgram(t *testing.T) {
 	s := Scenario{Routes: demand, Seed: 5, Warmup: 30, Horizon: 600, Emissions: true}
+	later := s
+	later.Begin, later.Emissions = 600, false
+	if got := play(t, environment(t, single, Config{}), later, nil, nil); got.Vehicles < 200 || got.Served < 200 {
+		t.Errorf("ten minutes from 600 s on: %+v", got)
+	}
 	m := play(t, environment(t, single, Config{}), s, nil, nil)
 	if m.Backlog != 0 || m.Delay <= 0 || math.Abs(m.Delay-m.FullDelay) > 1e-9 {
 		t.Fatalf("without a backlog both delays are the same: %+v", m)
@@ -238,6 +243,20 @@ func TestBadScenariosAreToldInWords(t *testing.T) {
 		if _, err := e.Reset(t.Context(), s, true); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
+	}
+	late := Scenario{Routes: demand, Begin: 90000, Horizon: 10}
+	if _, err := e.Reset(t.Context(), late, false); err != nil {
+		t.Fatal(err)
+	}
+	for done := false; !done; {
+		step, _, err := e.Step(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done = step.Done
+	}
+	if _, err := e.End(t.Context()); !errors.Is(err, ErrNoTraffic) || !strings.Contains(err.Error(), "between 90000 s and 90010 s") {
+		t.Errorf("a simulation without traffic: %v", err)
 	}
 	if _, _, err := e.Step(t.Context(), nil); err == nil {
 		t.Error("a step before a reset")

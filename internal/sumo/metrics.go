@@ -140,7 +140,7 @@ func (m *Metrics) readTrips(r io.Reader, s Scenario, passengers Passengers) erro
 		}
 		ride += t.Duration
 		free += max(t.Duration-t.TimeLoss, 0)
-		if t.Arrival <= float64(s.Warmup) {
+		if t.Arrival <= float64(s.start()) {
 			continue
 		}
 		m.Served++

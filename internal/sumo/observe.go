@@ -2,7 +2,7 @@ package sumo
 
 // Observation is what a controller sees at a decision.
 type Observation struct {
-	Time    int // s since the scenario began
+	Time    int // s of the demand's own clock
 	Signals []SignalView
 }
 

@@ -15,6 +15,7 @@ type Scenario struct {
 	Routes     []string // demand files
 	Additional []string // further files for SUMO (stops, detectors, programs)
 	Seed       int      // SUMO's --seed
+	Begin      int      // s of the demand's own clock at which the warm-up begins
 	Warmup     int      // s under the network's own program, not measured
 	Horizon    int      // s that are controlled and measured, after the warm-up
 	Teleport   int      // s of waiting after which SUMO moves a vehicle on; 0: never
@@ -27,6 +28,8 @@ func (s Scenario) Check() error {
 	switch {
 	case len(s.Routes) == 0:
 		return fmt.Errorf("scenario: no demand: name at least one route file")
+	case s.Begin < 0:
+		return fmt.Errorf("scenario: begin is %d s: must not be negative", s.Begin)
 	case s.Warmup < 0:
 		return fmt.Errorf("scenario: warm-up is %d s: must not be negative", s.Warmup)
 	case s.Horizon < 1:
@@ -37,11 +40,17 @@ func (s Scenario) Check() error {
 	return nil
 }
 
+// start is when the measuring begins, in s of the demand's clock.
+func (s Scenario) start() int { return s.Begin + s.Warmup }
+
+// end is when it ends.
+func (s Scenario) end() int { return s.start() + s.Horizon }
+
 // args are SUMO's options for the scenario.
 func (s Scenario) args(net, tripinfo string) []string {
 	args := []string{
 		"--net-file", net, "--route-files", strings.Join(s.Routes, ","),
-		"--seed", strconv.Itoa(s.Seed), "--begin", "0", "--step-length", "1",
+		"--seed", strconv.Itoa(s.Seed), "--begin", strconv.Itoa(s.Begin), "--step-length", "1",
 		"--time-to-teleport", strconv.Itoa(teleport(s.Teleport)),
 		"--tripinfo-output", tripinfo, "--tripinfo-output.write-unfinished", "--tripinfo-output.write-undeparted",
 		"--no-step-log", "--no-warnings", "--duration-log.disable", "--xml-validation", "never",

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/greenwave-traffic/greenwave/internal/controller"
+	"github.com/greenwave-traffic/greenwave/internal/sumo"
+	"github.com/greenwave-traffic/greenwave/internal/traci"
+)
+
+type evaluateCmd struct {
+	Net        string   `required:"" placeholder:"FILE" help:"SUMO's network (.net.xml)."`
+	Routes     []string `required:"" placeholder:"FILE" help:"Demand files, each a scenario of its own."`
+	Controller []string `default:"program,actuated,max-pressure" help:"Controllers: program, actuated, max-pressure, longest-queue, random."`
+	Seeds      []int    `default:"42" help:"SUMO's seeds; the same for every controller."`
+	Begin      int      `default:"0" help:"Second of the demand's own clock at which the warm-up begins."`
+	Warmup     int      `default:"30" help:"Seconds under the network's own program before the measuring begins."`
+	Horizon    int      `default:"300" help:"Seconds that are controlled and measured."`
+	Sumo       string   `default:"sumo" help:"SUMO's executable."`
+}
+
+// evaluationJSON is one controller on one demand file with one seed.
+type evaluationJSON struct {
+	Controller    string `json:"controller"`
+	Routes        string `json:"routes"`
+	DemandSHA256  string `json:"demand_sha256"`
+	NetworkSHA256 string `json:"network_sha256"`
+	Seed          int    `json:"seed"`
+	Begin         int    `json:"begin_s"`
+	Warmup        int    `json:"warmup_s"`
+	Horizon       int    `json:"horizon_s"`
+	MetricsOf     string `json:"metrics_version"`
+	sumo.Metrics
+}
+
+// Run measures controllers over the same seconds of the same traffic.
+func (c *evaluateCmd) Run(ctx context.Context, a *app) error {
+	controllers := make([]controller.Controller, len(c.Controller))
+	for i, name := range c.Controller {
+		var err error
+		if controllers[i], err = controller.New(name); err != nil {
+			return &usageError{err, "choose some of these"}
+		}
+	}
+	network, err := sumo.ReadNetwork(c.Net)
+	if err != nil {
+		return err
+	}
+	env, err := sumo.New(network, sumo.Config{Program: c.Sumo})
+	if err != nil {
+		return err
+	}
+	defer env.Close()
+	dir, err := os.MkdirTemp("", "greenwave-evaluate-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+
+	total := int64(len(controllers) * len(c.Routes) * len(c.Seeds))
+	done := int64(0)
+	t := newTable("controller", ">full delay s", ">delay s", ">backlog", ">queue", ">km/h", ">veh/h", ">pax/h")
+	for _, ctl := range controllers {
+		var sum sumo.Metrics
+		n := 0
+		for _, routes := range c.Routes {
+			hash, err := sumo.HashFiles([]string{routes})
+			if err != nil {
+				return err
+			}
+			for _, seed := range c.Seeds {
+				s := sumo.Scenario{Routes: []string{routes}, Seed: seed, Begin: c.Begin, Warmup: c.Warmup, Horizon: c.Horizon}
+				m, err := controller.Evaluate(ctx, env, ctl, s, dir, nil)
+				if err != nil {
+					return explainSUMO(fmt.Errorf("%s on %s with seed %d: %w", ctl.Name(), routes, seed, err))
+				}
+				done++
+				a.progress.update("scenarios", done, total)
+				if a.cli.JSON {
+					if err := a.json(evaluationJSON{ctl.Name(), filepath.ToSlash(routes), hash, network.Hash, seed, c.Begin, c.Warmup, c.Horizon, sumo.MetricsVersion, m}); err != nil {
+						return err
+					}
+				}
+				n++
+				sum.FullDelay += m.FullDelay
+				sum.Delay += m.Delay
+				sum.Backlog += m.Backlog
+				sum.Queue += m.Queue
+				sum.Speed += m.Speed
+				sum.VehiclesPerHour += m.VehiclesPerHour
+				sum.PassengersPerHour += m.PassengersPerHour
+			}
+		}
+		mean := func(v float64, digits int) string { return strconv.FormatFloat(v/float64(n), 'f', digits, 64) }
+		t.add(ctl.Name(), mean(sum.FullDelay, 1), mean(sum.Delay, 1), mean(float64(sum.Backlog), 1), mean(sum.Queue, 1), mean(sum.Speed, 1),
+			count(int64(sum.VehiclesPerHour/float64(n)+0.5)), count(int64(sum.PassengersPerHour/float64(n)+0.5)))
+	}
+	if a.cli.JSON {
+		return nil
+	}
+	a.print(t)
+	a.printf("means over %s and %s, %d s after a warm-up of %d s\n(full delay counts the vehicles that never got in)\n",
+		of(len(c.Routes), "demand file"), of(len(c.Seeds), "seed"), c.Horizon, c.Warmup)
+	return nil
+}
+
+// explainSUMO adds what to do to an error of the simulation.
+func explainSUMO(err error) error {
+	if errors.Is(err, sumo.ErrNoTraffic) {
+		return next(err, "give its first second with --begin")
+	}
+	var failed *traci.ProcessError
+	if errors.As(err, &failed) && !strings.Contains(err.Error(), "apt-get") {
+		return next(err, "check that the demand fits the network (sumo -n NET -r ROUTES shows more)")
+	}
+	return err
+}
