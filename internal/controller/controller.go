@@ -7,7 +7,6 @@ package controller
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 
 	"github.com/greenwave-traffic/greenwave/internal/sumo"
@@ -122,5 +121,5 @@ func (r *random) Decide(o *sumo.Observation) []int {
 		}
 		phases[i] = allowed[r.rng.IntN(len(allowed))]
 	}
-	return slices.Clip(phases)
+	return phases
 }

@@ -10,7 +10,7 @@ type Workspace struct {
 	out    Matrix
 	count  []float32 // valid actions per row
 
-	dOut, dValue  Matrix
+	dValue        Matrix
 	dThis, dInput Matrix
 	mask          []bool
 }

@@ -15,7 +15,8 @@ type Approach struct {
 	Edge  string    // the edge at the stop line
 	Lanes []*Lane   // its lanes that the signal controls
 	Reach []Stretch // these and the ones before them, within Upstream
-	index map[string]int
+
+	observed float64 // length of the lanes in Reach, as far as they are observed, m
 }
 
 // Stretch is a lane that is observed, with the distance from its end to the stop
@@ -32,6 +33,7 @@ type Movements struct {
 	Phases     []Phase
 	Approaches []Approach // in the order of their first link
 	links      []linkView
+	downstream [][]*Lane // by phase: the lanes that its green links lead to
 }
 
 // linkView is one index of the signal's states.
@@ -67,18 +69,35 @@ func Observe(s *Signal) (*Movements, error) {
 	}
 	for i := range m.Approaches {
 		a := &m.Approaches[i]
-		a.index = map[string]int{}
+		index := map[string]int{}
 		for _, lane := range a.Lanes {
 			for _, st := range upstream(lane) {
 				// A lane that leads to several of the approach's lanes counts once.
-				if at, ok := a.index[st.Lane.ID]; ok {
+				if at, ok := index[st.Lane.ID]; ok {
 					a.Reach[at].Distance = min(a.Reach[at].Distance, st.Distance)
 					continue
 				}
-				a.index[st.Lane.ID] = len(a.Reach)
+				index[st.Lane.ID] = len(a.Reach)
 				a.Reach = append(a.Reach, st)
 			}
 		}
+		for _, st := range a.Reach {
+			a.observed += min(st.Lane.Length, Upstream-st.Distance)
+		}
+	}
+	for _, p := range phases {
+		var lanes []*Lane
+		for _, link := range p.Green {
+			if link >= len(m.links) {
+				continue
+			}
+			for _, to := range m.links[link].to {
+				if !slices.Contains(lanes, to) {
+					lanes = append(lanes, to)
+				}
+			}
+		}
+		m.downstream = append(m.downstream, lanes)
 	}
 	return m, nil
 }

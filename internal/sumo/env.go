@@ -50,7 +50,6 @@ type Env struct {
 	now      int // s
 	traffic  traffic
 	obs      Observation
-	metrics  Metrics
 	samples  samples
 	places   map[*Lane][]place
 	halting  map[*Lane]int // halting vehicles by lane, at the last look
@@ -121,7 +120,7 @@ func (e *Env) Reset(ctx context.Context, s Scenario, control bool) (*Observation
 		return nil, err
 	}
 	e.stop()
-	e.scenario, e.now, e.metrics, e.samples = s, s.Begin, Metrics{}, samples{}
+	e.scenario, e.now, e.samples = s, s.Begin, samples{}
 	e.signals = e.signals[:0]
 	e.traffic.reset()
 	var err error
@@ -249,7 +248,7 @@ func (e *Env) End(ctx context.Context) (Metrics, error) {
 	if err != nil {
 		return Metrics{}, fmt.Errorf("end of the simulation: %w", err)
 	}
-	m := e.metrics
+	var m Metrics
 	e.samples.into(&m)
 	m.Teleports, m.Collisions = e.traffic.teleports, e.traffic.collided
 	if err := m.trips(e.tripinfo(), e.scenario, e.cfg.Passengers); err != nil {

@@ -192,11 +192,7 @@ func (e *Env) finish(i int) {
 	v, m := &e.obs.Signals[i], e.Signals[i]
 	for k := range v.Approaches {
 		a := &v.Approaches[k]
-		length := 0.0
-		for _, st := range m.Approaches[k].Reach {
-			length += min(st.Lane.Length, Upstream-st.Distance)
-		}
-		if length > 0 {
+		if length := m.Approaches[k].observed; length > 0 {
 			a.Occupancy = min(float64(a.Vehicles)*vehicleSpace/length, 1)
 		}
 		if a.Vehicles > 0 {
@@ -211,17 +207,8 @@ func (e *Env) finish(i int) {
 		} else {
 			p.Speed = 1
 		}
-		seen := map[*Lane]bool{}
-		for _, link := range m.Phases[k].Green {
-			if link >= len(m.links) {
-				continue
-			}
-			for _, to := range m.links[link].to {
-				if !seen[to] {
-					seen[to] = true
-					p.Downstream += e.halting[to]
-				}
-			}
+		for _, lane := range m.downstream[k] {
+			p.Downstream += e.halting[lane]
 		}
 	}
 }
