@@ -47,9 +47,9 @@ func open(ctx context.Context, db settings.Database) (store.Store, error) {
 	return postgres.Open(ctx, db.URL, postgres.Options{})
 }
 
-// openReader opens a database to read from it. A file that does not exist is an
-// error, not an empty database.
-func (a *app) openReader(ctx context.Context) (store.Store, error) {
+// openExisting opens a database whatever the version of its tables. A file that
+// does not exist is an error, not an empty database.
+func (a *app) openExisting(ctx context.Context) (store.Store, error) {
 	db, err := a.settings()
 	if err != nil {
 		return nil, err
@@ -57,7 +57,13 @@ func (a *app) openReader(ctx context.Context) (store.Store, error) {
 	if err := exists(db); err != nil {
 		return nil, err
 	}
-	s, err := open(ctx, db)
+	return open(ctx, db)
+}
+
+// openReader opens a database to read from it: one that exists, with the tables of
+// this program.
+func (a *app) openReader(ctx context.Context) (store.Store, error) {
+	s, err := a.openExisting(ctx)
 	if err != nil {
 		return nil, err
 	}

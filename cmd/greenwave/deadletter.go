@@ -32,17 +32,26 @@ type letterJSON struct {
 	Record json.RawMessage `json:"record,omitempty"`
 }
 
-// Run lists dead letters.
-func (c *deadletterListCmd) Run(ctx context.Context, a *app) error {
-	found, err := a.find(c.Dir)
+// readable opens the sources below a folder and warns of those that cannot be read.
+func (a *app) readable(dir string) ([]syncer.Source, error) {
+	found, err := a.find(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	sources, faults := found.open()
-	defer closeAll(sources)
 	for _, f := range faults {
 		a.warnf("%s", oneLine(describe(f)))
 	}
+	return sources, nil
+}
+
+// Run lists dead letters.
+func (c *deadletterListCmd) Run(ctx context.Context, a *app) error {
+	sources, err := a.readable(c.Dir)
+	if err != nil {
+		return err
+	}
+	defer closeAll(sources)
 	s, err := a.openReader(ctx)
 	if err != nil {
 		return err
@@ -103,15 +112,11 @@ type deadletterRetryCmd struct {
 
 // Run tries dead letters again.
 func (c *deadletterRetryCmd) Run(ctx context.Context, a *app) error {
-	found, err := a.find(c.Dir)
+	sources, err := a.readable(c.Dir)
 	if err != nil {
 		return err
 	}
-	sources, faults := found.open()
 	defer closeAll(sources)
-	for _, f := range faults {
-		a.warnf("%s", oneLine(describe(f)))
-	}
 	db, err := a.openReader(ctx)
 	if err != nil {
 		return err

@@ -52,14 +52,7 @@ type migrateDownCmd struct {
 
 // Run undoes the newest migration, when nothing is lost by it or the user said so.
 func (c *migrateDownCmd) Run(ctx context.Context, a *app) error {
-	db, err := a.settings()
-	if err != nil {
-		return err
-	}
-	if err := exists(db); err != nil {
-		return err
-	}
-	s, err := open(ctx, db)
+	s, err := a.openExisting(ctx)
 	if err != nil {
 		return err
 	}
@@ -100,14 +93,7 @@ type migrateStatusCmd struct{}
 
 // Run says which version the schema has.
 func (migrateStatusCmd) Run(ctx context.Context, a *app) error {
-	db, err := a.settings()
-	if err != nil {
-		return err
-	}
-	if err := exists(db); err != nil {
-		return err
-	}
-	s, err := open(ctx, db)
+	s, err := a.openExisting(ctx)
 	if err != nil {
 		return err
 	}
