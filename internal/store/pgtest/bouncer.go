@@ -1,7 +1,6 @@
 package pgtest
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/url"
@@ -13,8 +12,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // Bouncer is a PgBouncer in transaction mode in front of a server.
@@ -80,25 +77,11 @@ logfile = %s/bouncer.log
 		return err
 	}
 	socket := fmt.Sprintf("host=%s port=%d user=%s dbname=postgres default_query_exec_mode=exec", b.dir, b.Port, User)
-	deadline := time.Now().Add(20 * time.Second)
-	for time.Now().Before(deadline) {
-		var status syscall.WaitStatus
-		if pid, _ := syscall.Wait4(cmd.Process.Pid, &status, syscall.WNOHANG, nil); pid == cmd.Process.Pid {
-			return fmt.Errorf("it ended at once with status %d", status.ExitStatus())
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		conn, err := pgx.Connect(ctx, socket)
-		cancel()
-		if err == nil {
-			conn.Close(context.Background())
-			b.proc = cmd.Process
-			return nil
-		}
-		pause()
+	if err := answers(cmd, socket, 20*time.Second); err != nil {
+		return err
 	}
-	cmd.Process.Kill()
-	cmd.Process.Wait()
-	return fmt.Errorf("it does not answer within 20 s")
+	b.proc = cmd.Process
+	return nil
 }
 
 // Through turns the URL of a database of the server into its URL through the pooler.

@@ -2,6 +2,7 @@ package pgtest
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // findBin returns the folder of PostgreSQL's programs.
@@ -115,6 +118,29 @@ func freePort(t testing.TB) int {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
+}
+
+// answers waits until a process that was started takes connections. One that ends,
+// or does not answer in time and is killed, is an error.
+func answers(cmd *exec.Cmd, address string, within time.Duration) error {
+	deadline := time.Now().Add(within)
+	for time.Now().Before(deadline) {
+		var status syscall.WaitStatus
+		if pid, _ := syscall.Wait4(cmd.Process.Pid, &status, syscall.WNOHANG, nil); pid == cmd.Process.Pid {
+			return fmt.Errorf("it ended at once with status %d", status.ExitStatus())
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		conn, err := pgx.Connect(ctx, address)
+		cancel()
+		if err == nil {
+			conn.Close(context.Background())
+			return nil
+		}
+		pause()
+	}
+	cmd.Process.Kill()
+	cmd.Process.Wait()
+	return fmt.Errorf("it does not answer within %s", within)
 }
 
 // pause waits before looking again whether another process is ready.

@@ -10,7 +10,6 @@ package pgtest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -171,26 +170,12 @@ func (s *Server) tryStart(port int) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	deadline := time.Now().Add(60 * time.Second)
-	for time.Now().Before(deadline) {
-		var status syscall.WaitStatus
-		if pid, _ := syscall.Wait4(cmd.Process.Pid, &status, syscall.WNOHANG, nil); pid == cmd.Process.Pid {
-			return fmt.Errorf("it ended at once with status %d", status.ExitStatus())
-		}
-		// The socket's folder is ours alone, so it is this server that answers.
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		conn, err := pgx.Connect(ctx, s.socketURL(port, "postgres"))
-		cancel()
-		if err == nil {
-			conn.Close(context.Background())
-			s.proc = cmd.Process
-			return nil
-		}
-		pause()
+	// The socket's folder is ours alone, so it is this server that answers.
+	if err := answers(cmd, s.socketURL(port, "postgres"), 60*time.Second); err != nil {
+		return err
 	}
-	cmd.Process.Kill()
-	cmd.Process.Wait()
-	return errors.New("it does not answer within 60 s")
+	s.proc = cmd.Process
+	return nil
 }
 
 // Kill stops the server at once, as a crash would: no checkpoint, connections cut.
