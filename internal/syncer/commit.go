@@ -59,6 +59,12 @@ func (s *Syncer) stream(stop, work context.Context, t *task, from uint64) error 
 		s.batches.Put(<-free)
 	}
 	t.lastRead, t.ended = r.last, r.ended
+	if j, ok := t.src.(*journalSource); ok {
+		for _, stray := range j.takeStrays() {
+			s.cfg.Logger.Warn("the journal is damaged in a place that holds no record; greenwave verify shows it",
+				"run", t.run.ID, "experiment", t.run.Experiment, "damage", stray)
+		}
+	}
 	if err != nil {
 		return err
 	}

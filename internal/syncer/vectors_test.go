@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,8 +36,11 @@ func TestVectorsAreSettled(t *testing.T) {
 			if err := json.Unmarshal(text, &want); err != nil {
 				t.Fatal(err)
 			}
-			last, damaged := uint64(0), map[uint64]bool{}
+			last, damaged, strays := uint64(0), map[uint64]bool{}, 0
 			for _, l := range want.Lines {
+				if l.Damage && l.Lost == 0 {
+					strays++
+				}
 				for i := range l.Lost {
 					damaged[l.Seq+i] = true
 					last = max(last, l.Seq+i)
@@ -50,7 +54,8 @@ func TestVectorsAreSettled(t *testing.T) {
 				t.Fatal(err)
 			}
 			dest := openSQLite(t)
-			sum, err := newSyncer(t, dest, Config{}).Folder(t.Context(), dir)
+			var logged lines
+			sum, err := newSyncer(t, dest, Config{Logger: slog.New(slog.NewTextHandler(&logged, nil))}).Folder(t.Context(), dir)
 			if want.Error != "" {
 				if err == nil && len(sum.Unreadable) == 0 && sum.Runs > 0 {
 					t.Fatalf("a journal with %q was synced: %s", want.Error, sum)
@@ -59,6 +64,9 @@ func TestVectorsAreSettled(t *testing.T) {
 			}
 			if err != nil || sum.Pending != 0 || sum.Synced != last {
 				t.Fatalf("%s: %v; its last record is %d", sum, err, last)
+			}
+			if got := logged.count("holds no record"); got != strays {
+				t.Errorf("%d damaged places without a record were told, want %d:\n%s", got, strays, &logged)
 			}
 			letters := map[uint64]string{}
 			for letter, err := range dest.DeadLetters(t.Context(), nil) {
