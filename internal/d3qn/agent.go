@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/greenwave-traffic/greenwave/internal/nn"
 )
@@ -15,6 +16,7 @@ var ErrDiverged = errors.New("training diverged")
 // Agent learns the values of actions. It is for one goroutine.
 type Agent struct {
 	cfg     Config
+	source  *rand.PCG
 	rng     *rand.Rand
 	online  *nn.Net
 	target  *nn.Net
@@ -30,8 +32,13 @@ type Agent struct {
 	acting      nn.Workspace
 }
 
-// actor collects the n-step returns of one signal.
-type actor struct{ recent []seen }
+// actor is one signal: the actions that it has, and the n-step returns that are not
+// complete yet.
+type actor struct {
+	exists  []bool // as many as the network has actions
+	recent  []seen
+	present []float32 // the state that its last action led to
+}
 
 type seen struct {
 	state  []float32
@@ -44,22 +51,27 @@ type batch struct {
 	places      []int
 	weights     []float32
 	state, next nn.Matrix
-	mask        []bool
+	exists      []bool // actions of the transition's actor
 	gradient    nn.Matrix
 }
 
-// New returns an agent for a number of actors with states of so many inputs and at
-// most so many actions.
-func New(cfg Config, actors, inputs, actions int, seed uint64) (*Agent, error) {
+// New returns an agent for actors with so many actions each, and states of so many
+// inputs.
+func New(cfg Config, choices []int, inputs int, seed uint64) (*Agent, error) {
 	cfg = cfg.WithDefaults()
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	if actors < 1 {
-		return nil, fmt.Errorf("agent: %d actors: at least 1 is needed", actors)
+	if len(choices) == 0 || slices.Min(choices) < 1 {
+		return nil, fmt.Errorf("agent: actors with %d actions: at least one actor with at least one is needed", choices)
 	}
-	rng := rand.New(rand.NewPCG(seed, 0x6433716e))
+	actions := slices.Max(choices)
+	source := rand.NewPCG(seed, 0x6433716e)
+	rng := rand.New(source)
 	shape := nn.Config{Inputs: inputs, Hidden: cfg.Hidden, Actions: actions, Dueling: !cfg.Plain}
+	if cfg.LSTM > 0 {
+		shape.LSTM, shape.Frames = cfg.LSTM, max(cfg.Frames, 1)
+	}
 	online, err := nn.New(shape, rng)
 	if err != nil {
 		return nil, err
@@ -70,30 +82,34 @@ func New(cfg Config, actors, inputs, actions int, seed uint64) (*Agent, error) {
 	}
 	target.CopyFrom(online)
 	a := &Agent{
-		cfg: cfg, rng: rng, online: online, target: target, adam: nn.NewAdam(online),
-		memory: newReplay(cfg.Memory, cfg.Prioritised), actors: make([]actor, actors),
+		cfg: cfg, source: source, rng: rng, online: online, target: target, adam: nn.NewAdam(online),
+		memory: newReplay(cfg.Memory, cfg.Prioritised), actors: make([]actor, len(choices)),
+	}
+	for i, n := range choices {
+		a.actors[i].exists = make([]bool, actions)
+		for k := range n {
+			a.actors[i].exists[k] = true
+		}
 	}
 	a.batch = batch{
 		places: make([]int, cfg.Batch), weights: make([]float32, cfg.Batch), state: nn.NewMatrix(cfg.Batch, inputs),
-		next: nn.NewMatrix(cfg.Batch, inputs), mask: make([]bool, cfg.Batch*actions), gradient: nn.NewMatrix(cfg.Batch, actions),
+		next: nn.NewMatrix(cfg.Batch, inputs), exists: make([]bool, cfg.Batch*actions), gradient: nn.NewMatrix(cfg.Batch, actions),
 	}
 	return a, nil
 }
 
-// Values returns the values of the actions in a state. mask says which exist. The
-// result is valid until the next call.
-func (a *Agent) Values(state []float32, mask []bool) []float32 {
-	full := mask
-	if n := a.online.Config().Actions; len(mask) < n {
-		full = make([]bool, n)
-		copy(full, mask)
-	}
-	return a.online.Forward(&a.acting, nn.Matrix{Rows: 1, Cols: len(state), Data: state}, full).Data
+// Net returns the network that is learning. It changes with each Update.
+func (a *Agent) Net() *nn.Net { return a.online }
+
+// Values returns the values of an actor's actions in a state, one for each action
+// that the network has. The result is valid until the next call.
+func (a *Agent) Values(actorIndex int, state []float32) []float32 {
+	return a.online.Forward(&a.acting, nn.Matrix{Rows: 1, Cols: len(state), Data: state}, a.actors[actorIndex].exists).Data
 }
 
-// Act chooses an action. With probability epsilon it is random: the present one
+// Act chooses an actor's action. mask says which of its actions are allowed. With probability epsilon it is random: the present one
 // with the configuration's KeepShare, where it is allowed, else any allowed one.
-func (a *Agent) Act(state []float32, mask []bool, present int, epsilon float64) int {
+func (a *Agent) Act(actorIndex int, state []float32, mask []bool, present int, epsilon float64) int {
 	if epsilon > 0 && a.rng.Float64() < epsilon {
 		if present >= 0 && mask[present] && a.rng.Float64() < a.cfg.KeepShare {
 			return present
@@ -109,7 +125,7 @@ func (a *Agent) Act(state []float32, mask []bool, present int, epsilon float64) 
 		}
 		return choice
 	}
-	return best(a.Values(state, mask), mask)
+	return best(a.Values(actorIndex, state), mask)
 }
 
 func best(values []float32, mask []bool) int {
@@ -128,17 +144,29 @@ func best(values []float32, mask []bool) int {
 // value. cut says that no more transitions of the episode follow.
 func (a *Agent) Observe(actorIndex int, state []float32, action int, reward float64, next []float32, nextMask []bool, ended, cut bool) {
 	ac := &a.actors[actorIndex]
-	ac.recent = append(ac.recent, seen{append([]float32(nil), state...), action, float32(reward)})
+	// The state is the one that the action before led to: kept once.
+	if !slices.Equal(ac.present, state) {
+		ac.present = slices.Clone(state)
+	}
+	ac.recent = append(ac.recent, seen{ac.present, action, float32(reward)})
+	ac.present = slices.Clone(next)
 	if len(ac.recent) >= a.cfg.Steps || ended || cut {
-		a.store(ac, next, nextMask, ended)
+		a.store(actorIndex, nextMask, ended)
 	}
 	for (ended || cut) && len(ac.recent) > 0 {
-		a.store(ac, next, nextMask, ended)
+		a.store(actorIndex, nextMask, ended)
 	}
 }
 
+// Forget drops an actor's states whose returns are not complete, after an episode
+// that cannot go on.
+func (a *Agent) Forget(actorIndex int) {
+	a.actors[actorIndex].recent, a.actors[actorIndex].present = nil, nil
+}
+
 // store turns an actor's oldest state into a transition to the present one.
-func (a *Agent) store(ac *actor, next []float32, nextMask []bool, ended bool) {
+func (a *Agent) store(actorIndex int, nextMask []bool, ended bool) {
+	ac := &a.actors[actorIndex]
 	sum, discount := float32(0), float32(1)
 	for _, s := range ac.recent {
 		sum += discount * s.reward
@@ -148,10 +176,10 @@ func (a *Agent) store(ac *actor, next []float32, nextMask []bool, ended bool) {
 		discount = 0
 	}
 	first := ac.recent[0]
-	t := a.memory.slot()
-	t.state, t.next = first.state, append(t.next[:0], next...)
-	t.nextMask = append(t.nextMask[:0], nextMask...)
-	t.action, t.reward, t.discount = first.action, sum, discount
+	*a.memory.slot() = transition{
+		actor: actorIndex, state: first.state, next: ac.present, nextMask: slices.Clone(nextMask),
+		action: first.action, reward: sum, discount: discount,
+	}
 	ac.recent = append(ac.recent[:0], ac.recent[1:]...)
 }
 
@@ -171,26 +199,25 @@ func (a *Agent) Update(done float64) (loss float64, ok bool, err error) {
 	b := &a.batch
 	beta := a.cfg.Beta + (1-a.cfg.Beta)*min(max(done, 0), 1)
 	a.memory.sample(a.rng, beta, b.places, b.weights)
-	clear(b.mask)
 	actions := a.online.Config().Actions
 	for k, place := range b.places {
 		t := &a.memory.ring[place]
 		copy(b.state.Row(k), t.state)
 		copy(b.next.Row(k), t.next)
-		copy(b.mask[k*actions:(k+1)*actions], t.nextMask)
+		copy(b.exists[k*actions:(k+1)*actions], a.actors[t.actor].exists)
 	}
-	valued := a.target.Forward(&a.forwardTo, b.next, b.mask)
+	valued := a.target.Forward(&a.forwardTo, b.next, b.exists)
 	chosen := valued
 	if !a.cfg.Single {
-		chosen = a.online.Forward(&a.forwardNext, b.next, b.mask)
+		chosen = a.online.Forward(&a.forwardNext, b.next, b.exists)
 	}
-	q := a.online.Forward(&a.forward, b.state, nil)
+	q := a.online.Forward(&a.forward, b.state, b.exists)
 	clear(b.gradient.Data)
 	sum := 0.0
 	for k, place := range b.places {
 		t := &a.memory.ring[place]
 		want := t.reward
-		if i := best(chosen.Row(k), b.mask[k*actions:(k+1)*actions]); i >= 0 {
+		if i := best(chosen.Row(k), t.nextMask); i >= 0 {
 			want += t.discount * valued.Row(k)[i]
 		}
 		e := q.Row(k)[t.action] - want

@@ -13,7 +13,7 @@ import (
 // discount g the value of going right from place i is g^(n-1-i).
 func chain(t *testing.T, cfg Config, n, episodes int) *Agent {
 	t.Helper()
-	a, err := New(cfg, 1, n, 2, 5)
+	a, err := New(cfg, []int{2}, n, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func chain(t *testing.T, cfg Config, n, episodes int) *Agent {
 		place := rng.IntN(n)
 		done := float64(e) / float64(episodes)
 		for step := 0; ; step++ {
-			action := a.Act(at(place), both, -1, a.cfg.EpsilonAt(done))
+			action := a.Act(0, at(place), both, -1, a.cfg.EpsilonAt(done))
 			next := place - 1 + 2*action
 			reward, ended := 0.0, false
 			switch {
@@ -69,7 +69,7 @@ func TestAgentFindsTheKnownValues(t *testing.T) {
 			for i := range n {
 				s := make([]float32, n)
 				s[i] = 1
-				got := a.Values(s, []bool{true, true})
+				got := a.Values(0, s)
 				want := math.Pow(0.9, float64(n-1-i))
 				tolerance := 0.08
 				if a.cfg.Steps > 1 {
@@ -97,7 +97,7 @@ func TestSameSeedSameBits(t *testing.T) {
 }
 
 func TestNStepReturns(t *testing.T) {
-	a, err := New(Config{Steps: 3, Gamma: 0.5, Warmup: 1}, 2, 1, 2, 1)
+	a, err := New(Config{Steps: 3, Gamma: 0.5, Warmup: 1}, []int{2, 2}, 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,20 +154,20 @@ func TestPrioritisedSamplingFollowsThePriorities(t *testing.T) {
 }
 
 func TestMaskedActionsAreNeverChosen(t *testing.T) {
-	a, err := New(Config{}, 1, 2, 5, 3)
+	a, err := New(Config{}, []int{4, 5}, 2, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
 	mask := []bool{false, true, false, true}
 	for i := range 400 {
-		if got := a.Act([]float32{1, float32(i)}, mask, 2, float64(i%2)); !mask[got] {
+		if got := a.Act(0, []float32{1, float32(i)}, mask, 2, float64(i%2)); !mask[got] {
 			t.Fatalf("action %d is not allowed", got)
 		}
 	}
 }
 
 func TestDivergenceIsAnError(t *testing.T) {
-	a, err := New(Config{Warmup: 1, Batch: 4, Steps: 1}, 1, 1, 2, 3)
+	a, err := New(Config{Warmup: 1, Batch: 4, Steps: 1}, []int{2}, 1, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"agent: batch is -1: must be from 1 to":       {Batch: -1},
 		"agent: warmup is 200: must be from 1 to 100": {Warmup: 200, Memory: 100},
 	} {
-		if _, err := New(cfg, 1, 1, 1, 1); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if _, err := New(cfg, []int{1}, 1, 1); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}

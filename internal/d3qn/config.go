@@ -7,6 +7,8 @@ type Config struct {
 	Hidden        []int   `json:"hidden"`         // units of the hidden layers; default 128, 128
 	Plain         bool    `json:"plain"`          // no dueling head
 	Single        bool    `json:"single"`         // no double Q: the target network chooses and values
+	LSTM          int     `json:"lstm"`           // units of an LSTM over the stacked frames, in front of the hidden layers; default 0: none
+	Frames        int     `json:"frames"`         // frames stacked in a state, oldest first; only an LSTM needs to know; default 1
 	Gamma         float64 `json:"gamma"`          // discount per decision, 0 to 1; default 0.97
 	Steps         int     `json:"steps"`          // n of the n-step returns; default 3
 	LearningRate  float64 `json:"learning_rate"`  // default 5e-4
@@ -59,6 +61,7 @@ func (c Config) Check() error {
 		{"epsilon_share", c.EpsilonShare, 0, 1}, {"keep_share", c.KeepShare, 0, 1}, {"alpha", c.Alpha, 0, 1}, {"beta", c.Beta, 0, 1},
 		{"steps", float64(c.Steps), 1, 100}, {"batch", float64(c.Batch), 1, 1 << 16}, {"memory", float64(c.Memory), 1, 1 << 30},
 		{"warmup", float64(c.Warmup), 1, float64(c.Memory)}, {"priority_floor", c.PriorityFloor, 0, 1e6},
+		{"lstm", float64(c.LSTM), 0, 4096}, {"frames", float64(c.Frames), 0, 64},
 	} {
 		if !(f.v >= f.min && f.v <= f.max) {
 			return fmt.Errorf("agent: %s is %g: must be from %g to %g", f.name, f.v, f.min, f.max)

@@ -8,7 +8,8 @@ import (
 // transition is what replay keeps: a state, the action, the n-step return, and the
 // state n decisions later.
 type transition struct {
-	state, next []float32
+	actor       int
+	state, next []float32 // shared with the transitions before and after
 	nextMask    []bool
 	action      int
 	reward      float32 // discounted sum
@@ -37,7 +38,7 @@ func newReplay(limit int, prioritised bool) *replay {
 	return r
 }
 
-// slot returns the place for the next transition, whose slices may be used again.
+// slot returns the place for the next transition.
 func (r *replay) slot() *transition {
 	if len(r.ring) < r.limit {
 		r.ring = append(r.ring, transition{})
