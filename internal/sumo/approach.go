@@ -34,6 +34,7 @@ type Movements struct {
 	Approaches []Approach // in the order of their first link
 	links      []linkView
 	downstream [][]*Lane // by phase: the lanes that its green links lead to
+	served     [][]int   // by phase: the approaches that its green links come from
 }
 
 // linkView is one index of the signal's states.
@@ -87,9 +88,16 @@ func Observe(s *Signal) (*Movements, error) {
 	}
 	for _, p := range phases {
 		var lanes []*Lane
+		var served []int
 		for _, link := range p.Green {
 			if link >= len(m.links) {
 				continue
+			}
+			for _, l := range s.Links[link] {
+				at := slices.IndexFunc(m.Approaches, func(a Approach) bool { return a.Edge == l.From.Edge })
+				if !slices.Contains(served, at) {
+					served = append(served, at)
+				}
 			}
 			for _, to := range m.links[link].to {
 				if !slices.Contains(lanes, to) {
@@ -98,6 +106,7 @@ func Observe(s *Signal) (*Movements, error) {
 			}
 		}
 		m.downstream = append(m.downstream, lanes)
+		m.served = append(m.served, served)
 	}
 	return m, nil
 }
@@ -122,4 +131,44 @@ func upstream(lane *Lane) []Stretch {
 		}
 	}
 	return list
+}
+
+// catchment says for each lane from which a signal's stop line is the next one
+// ahead, however far, which approach of which signal that is. Where several are
+// reached it is the nearest.
+func catchment(signals []*Movements) map[*Lane][2]int {
+	type reached struct {
+		lane     *Lane
+		distance float64 // from the lane's end to the stop line, m
+		approach [2]int
+	}
+	var open []reached
+	for si, m := range signals {
+		for ai, a := range m.Approaches {
+			for _, lane := range a.Lanes {
+				open = append(open, reached{lane, 0, [2]int{si, ai}})
+			}
+		}
+	}
+	nearest := map[*Lane][2]int{}
+	for len(open) > 0 {
+		at := 0
+		for i, r := range open {
+			if r.distance < open[at].distance {
+				at = i
+			}
+		}
+		r := open[at]
+		open = slices.Delete(open, at, at+1)
+		if _, done := nearest[r.lane]; done {
+			continue
+		}
+		nearest[r.lane] = r.approach
+		for _, in := range r.lane.In {
+			if _, done := nearest[in.From]; !done && in.Signal == nil {
+				open = append(open, reached{in.From, r.distance + r.lane.Length + in.Length, r.approach})
+			}
+		}
+	}
+	return nearest
 }

@@ -53,6 +53,9 @@ type Env struct {
 	samples  samples
 	places   map[*Lane][]place
 	halting  map[*Lane]int // halting vehicles by lane, at the last look
+	// by lane and by edge: signal and approach of the next stop line ahead
+	catchment map[*Lane][2]int
+	entries   map[string][2]int
 }
 
 // Controller chooses phases.

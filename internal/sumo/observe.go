@@ -27,6 +27,7 @@ type PhaseView struct {
 	Speed      float64 // mean share of the speed limit, 0 to 1; 1 when there are none
 	Downstream int     // halting vehicles on the lanes that the links lead to
 	Passengers float64 // passengers in the vehicles
+	Beyond     int     // halting vehicles further upstream on its approaches, and those that wait to enter there
 }
 
 // ApproachView is the traffic on one approach, within Upstream of the stop line.
@@ -42,7 +43,8 @@ type ApproachView struct {
 	Buses        int
 	Jeepneys     int
 	PTPassengers float64 // in the buses and jeepneys
-	Lost         float64 // sum over the vehicles of 1 − speed/limit: seconds lost per second
+	Beyond       int     // halting vehicles further upstream, up to the next signal, and those that wait to enter there
+	Lost         float64 // seconds lost per second: sum of 1 − speed/limit over all vehicles up to the next signal, and 1 for each that waits to enter there
 }
 
 // place is what a lane means to a signal.
@@ -57,7 +59,13 @@ const vehicleSpace = 7.5
 
 // prepare finds the place of every observed lane.
 func (e *Env) prepare() {
-	e.places, e.halting = map[*Lane][]place{}, map[*Lane]int{}
+	e.places, e.halting, e.catchment = map[*Lane][]place{}, map[*Lane]int{}, catchment(e.Signals)
+	e.entries = map[string][2]int{}
+	for lane, at := range e.catchment {
+		if before, ok := e.entries[lane.Edge]; !ok || at[0] < before[0] || at[0] == before[0] && at[1] < before[1] {
+			e.entries[lane.Edge] = at
+		}
+	}
 	for si, m := range e.Signals {
 		at := map[*Lane]int{}
 		for ai, a := range m.Approaches {
@@ -121,6 +129,13 @@ func (e *Env) observe() {
 	for _, veh := range e.traffic.road {
 		e.place(veh)
 	}
+	for _, id := range e.traffic.waiting {
+		if at, ok := e.entries[e.traffic.entry[id]]; ok {
+			a := &e.obs.Signals[at[0]].Approaches[at[1]]
+			a.Beyond++
+			a.Lost++
+		}
+	}
 	for i := range e.obs.Signals {
 		e.finish(i)
 	}
@@ -131,8 +146,17 @@ func (e *Env) place(veh *vehicle) {
 	if veh.lane == nil {
 		return
 	}
-	if veh.speed < halting {
+	relative := min(veh.speed/veh.lane.Speed, 1)
+	halts := veh.speed < halting
+	if halts {
 		e.halting[veh.lane]++
+	}
+	if at, ok := e.catchment[veh.lane]; ok {
+		a := &e.obs.Signals[at[0]].Approaches[at[1]]
+		a.Lost += 1 - relative
+		if halts && !e.observed(veh, at[0]) {
+			a.Beyond++
+		}
 	}
 	for _, pl := range e.places[veh.lane] {
 		distance := pl.distance + veh.lane.Length - veh.position
@@ -140,13 +164,11 @@ func (e *Env) place(veh *vehicle) {
 			continue
 		}
 		v := &e.obs.Signals[pl.signal]
-		relative := min(veh.speed/veh.lane.Speed, 1)
 		a := &v.Approaches[pl.approach]
 		a.Vehicles++
 		a.Waiting += veh.waiting
 		a.MaxWaiting = max(a.MaxWaiting, veh.waiting)
 		a.Speed += veh.speed * 3.6
-		a.Lost += 1 - relative
 		passengers := e.cfg.Passengers.Of(veh.kind)
 		bus, jeepney := PublicTransport(veh.kind)
 		if bus {
@@ -162,7 +184,6 @@ func (e *Env) place(veh *vehicle) {
 			veh.approach = here
 			a.Arrivals++
 		}
-		halts := veh.speed < halting
 		if halts {
 			a.Queue++
 		}
@@ -187,6 +208,16 @@ func (e *Env) place(veh *vehicle) {
 	}
 }
 
+// observed reports whether a vehicle is within Upstream of a signal.
+func (e *Env) observed(veh *vehicle, signal int) bool {
+	for _, pl := range e.places[veh.lane] {
+		if pl.signal == signal && pl.distance+veh.lane.Length-veh.position <= Upstream {
+			return true
+		}
+	}
+	return false
+}
+
 // finish turns sums into means.
 func (e *Env) finish(i int) {
 	v, m := &e.obs.Signals[i], e.Signals[i]
@@ -209,6 +240,9 @@ func (e *Env) finish(i int) {
 		}
 		for _, lane := range m.downstream[k] {
 			p.Downstream += e.halting[lane]
+		}
+		for _, a := range m.served[k] {
+			p.Beyond += v.Approaches[a].Beyond
 		}
 	}
 }

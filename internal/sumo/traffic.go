@@ -36,8 +36,9 @@ type traffic struct {
 	departed  []string   // since the last look
 	arrived   map[string]bool
 	kinds     map[string]string // interned type names
-	pending   int
-	served    float64 // passengers that arrived since the last decision
+	waiting   []string          // that wait to enter, at the last look
+	entry     map[string]string // of these: the edge that they wait for
+	served    float64           // passengers that arrived since the last decision
 	servedN   int
 	servedPT  float64
 	teleports int
@@ -46,7 +47,7 @@ type traffic struct {
 }
 
 func (t *traffic) init(e *Env) {
-	*t = traffic{env: e, vehicles: map[string]*vehicle{}, arrived: map[string]bool{}, kinds: map[string]string{}}
+	*t = traffic{env: e, vehicles: map[string]*vehicle{}, arrived: map[string]bool{}, kinds: map[string]string{}, entry: map[string]string{}}
 }
 
 func (t *traffic) reset() {
@@ -57,7 +58,9 @@ func (t *traffic) reset() {
 	clear(t.vehicles)
 	clear(t.arrived)
 	t.departed = t.departed[:0]
-	t.pending, t.teleports, t.collided = 0, 0, 0
+	t.waiting = t.waiting[:0]
+	clear(t.entry)
+	t.teleports, t.collided = 0, 0
 	t.begin()
 }
 
@@ -78,7 +81,8 @@ func (t *traffic) note(d traci.Domain, _, id []byte, variable byte, v traci.Valu
 		case traci.Colliding:
 			t.collided += v.Int()
 		case traci.Pending:
-			t.pending = v.Len()
+			t.waiting = t.waiting[:0]
+			v.Strings(func(s []byte) { t.waiting = append(t.waiting, string(s)) })
 		}
 	case traci.Vehicle:
 		veh := t.vehicles[string(id)]
@@ -166,5 +170,28 @@ func (e *Env) look(ctx context.Context) error {
 		return e.process.Explain(err)
 	}
 	t.departed = t.departed[:0]
+	return e.lookAtEntries(ctx)
+}
+
+// lookAtEntries asks once for each vehicle that waits to enter where that is.
+func (e *Env) lookAtEntries(ctx context.Context) error {
+	t := &e.traffic
+	for _, id := range t.waiting {
+		if _, known := t.entry[id]; known {
+			continue
+		}
+		v, err := e.process.Get(ctx, traci.Vehicle, traci.Edges, id)
+		if err != nil {
+			return e.process.Explain(err)
+		}
+		edge := ""
+		first := true
+		v.Strings(func(s []byte) {
+			if first {
+				edge, first = t.intern(s), false
+			}
+		})
+		t.entry[id] = edge
+	}
 	return nil
 }

@@ -93,6 +93,7 @@ const (
 	StepLength       = 0x7b // simulation: s, double
 	MinExpected      = 0x7d // simulation: vehicles in the network or still to come, integer
 	Pending          = 0x94 // simulation: vehicles that wait to enter, strings
+	Edges            = 0x54 // vehicle: edges of its route, strings
 	EmergencyStops   = 0x89 // simulation: integer
 )
 
