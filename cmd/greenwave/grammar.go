@@ -16,6 +16,7 @@ type cli struct {
 	Inspect    inspectCmd    `cmd:"" group:"record" help:"Show what a segment of a journal, or a whole run, holds."`
 	Deadletter deadletterCmd `cmd:"" group:"record" help:"List records that the database refused, or try them again."`
 
+	Train    trainCmd    `cmd:"" group:"simulate" help:"Train a dueling double deep Q-network on a SUMO network and compare it with controllers that are not trained."`
 	Evaluate evaluateCmd `cmd:"" group:"simulate" help:"Measure signal controllers on a SUMO network over the same seconds of the same traffic."`
 
 	Experiments experimentsCmd `cmd:"" group:"ask" help:"List the experiments in the database."`

@@ -27,7 +27,7 @@ var update = flag.Bool("update", false, "write docs/cli.md again")
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"greenwave": main,
-		"trainer":   trainer,
+		"trainer":   trainingProgram,
 		"forget":    forget,
 		"add":       add,
 	})
@@ -160,10 +160,10 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// trainer is a training program: "trainer DIR EXPERIMENT EPISODES finish|fail|die". It
+// trainingProgram is a training program: "trainer DIR EXPERIMENT EPISODES finish|fail|die". It
 // records episodes of three steps and ends as it is told; die leaves the run open, as
 // a killed process does.
-func trainer() {
+func trainingProgram() {
 	if err := train(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

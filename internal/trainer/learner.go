@@ -1,0 +1,135 @@
+package trainer
+
+import (
+	"fmt"
+
+	"github.com/greenwave-traffic/greenwave/internal/d3qn"
+	"github.com/greenwave-traffic/greenwave/internal/policy"
+	"github.com/greenwave-traffic/greenwave/internal/sumo"
+)
+
+// learner is what learns: one agent for all signals, or one for each.
+type learner struct {
+	cfg     Config
+	agents  []*d3qn.Agent
+	signals int
+	norm    policy.Norm
+	reward  scale
+	debt    float64 // updates that are due
+
+	losses  float64 // since lossMean was last asked
+	updates int
+}
+
+// scale standardises rewards, signal by signal.
+type scale struct {
+	Mean, Deviation []float64
+}
+
+func newLearner(cfg Config, layout policy.Layout, norm policy.Norm, reward scale) (*learner, error) {
+	l := &learner{cfg: cfg, signals: len(layout.Signals), norm: norm, reward: reward}
+	inputs := layout.Features(cfg.Frames, norm).Len()
+	agent := cfg.Agent
+	agent.Frames = cfg.Frames
+	if !cfg.Separate {
+		actors := make([]int, 0, cfg.Workers*l.signals)
+		for range cfg.Workers {
+			actors = append(actors, layout.Choices()...)
+		}
+		a, err := d3qn.New(agent, actors, inputs, uint64(cfg.Seed))
+		if err != nil {
+			return nil, err
+		}
+		l.agents = []*d3qn.Agent{a}
+		return l, nil
+	}
+	for i, phases := range layout.Choices() {
+		actors := make([]int, cfg.Workers)
+		for w := range actors {
+			actors[w] = phases
+		}
+		a, err := d3qn.New(agent, actors, inputs, uint64(cfg.Seed)*1000+uint64(i))
+		if err != nil {
+			return nil, err
+		}
+		l.agents = append(l.agents, a)
+	}
+	return l, nil
+}
+
+// actor returns the agent and the actor of a worker's signal.
+func (l *learner) actor(worker, signal int) (*d3qn.Agent, int) {
+	if l.cfg.Separate {
+		return l.agents[signal], worker
+	}
+	return l.agents[0], worker*l.signals + signal
+}
+
+// memory is the number of transitions that are remembered.
+func (l *learner) memory() (n int) {
+	for _, a := range l.agents {
+		n += a.Memory()
+	}
+	return n
+}
+
+// standardise scales a signal's reward.
+func (l *learner) standardise(signal int, reward float64) float64 {
+	return (reward - l.reward.Mean[signal]) / l.reward.Deviation[signal] * l.cfg.RewardScale
+}
+
+// learn does the updates that are due for so many new transitions of each signal.
+// done is the share of the training that is done.
+func (l *learner) learn(transitions int, done float64) error {
+	l.debt += l.cfg.Updates * float64(transitions)
+	for ; l.debt >= 1; l.debt-- {
+		// One agent for all signals has as many transitions as all of them.
+		times := 1
+		if !l.cfg.Separate {
+			times = l.signals
+		}
+		for i, a := range l.agents {
+			for range times {
+				loss, ok, err := a.Update(done)
+				if err != nil {
+					if l.cfg.Separate {
+						return fmt.Errorf("signal %d: %w", i, err)
+					}
+					return err
+				}
+				if ok {
+					l.losses += loss
+					l.updates++
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// lossMean returns the mean loss since it was last asked; nil without updates.
+func (l *learner) lossMean() *float64 {
+	if l.updates == 0 {
+		return nil
+	}
+	mean := l.losses / float64(l.updates)
+	l.losses, l.updates = 0, 0
+	return &mean
+}
+
+// forget drops what a worker's unfinished n-step returns hold, after a simulation
+// that failed.
+func (l *learner) forget(worker int) {
+	for s := range l.signals {
+		agent, actor := l.actor(worker, s)
+		agent.Forget(actor)
+	}
+}
+
+// remember tells the agents what a worker's decision led to.
+func (l *learner) remember(worker int, before [][]float32, actions []int, step sumo.Step, after [][]float32, o *sumo.Observation) {
+	for s := range l.signals {
+		agent, actor := l.actor(worker, s)
+		agent.Observe(actor, before[s], actions[s], l.standardise(s, step.Rewards[s]), after[s], o.Signals[s].Mask, false, step.Done)
+	}
+}
