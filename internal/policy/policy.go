@@ -109,7 +109,7 @@ func (p *Policy) tensors() []safetensors.Tensor {
 func (p *Policy) Save(path string) (safetensors.Info, error) {
 	for i, net := range p.Nets {
 		if !net.Finite() {
-			return safetensors.Info{}, fmt.Errorf("checkpoint %s was not written: network %d has weights that are not finite numbers", path, i)
+			return safetensors.Info{}, fmt.Errorf("%w: network %d has weights that are not finite numbers; checkpoint %s was not written", d3qn.ErrDiverged, i, path)
 		}
 	}
 	config, err := json.Marshal(p.Spec)

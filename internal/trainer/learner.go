@@ -17,7 +17,7 @@ type learner struct {
 	reward  scale
 	debt    float64 // updates that are due
 
-	losses  float64 // since lossMean was last asked
+	losses  float64 // in this round
 	updates int
 }
 
@@ -107,14 +107,15 @@ func (l *learner) learn(transitions int, done float64) error {
 	return nil
 }
 
-// lossMean returns the mean loss since it was last asked; nil without updates.
+// beginRound starts the mean of the losses anew.
+func (l *learner) beginRound() { l.losses, l.updates = 0, 0 }
+
+// lossMean returns the mean loss of the round so far; nil without updates.
 func (l *learner) lossMean() *float64 {
 	if l.updates == 0 {
 		return nil
 	}
-	mean := l.losses / float64(l.updates)
-	l.losses, l.updates = 0, 0
-	return &mean
+	return new(l.losses / float64(l.updates))
 }
 
 // forget drops what a worker's unfinished n-step returns hold, after a simulation

@@ -71,6 +71,7 @@ func (w *worker) run(ctx context.Context) {
 // agent learns from the tick before; what they lead to is taken in in the workers'
 // order. So the result does not depend on which simulation is quicker.
 func (t *trainer) round(ctx context.Context, first, last int) error {
+	t.learner.beginRound()
 	active := t.workers[:min(len(t.workers), last-first+1)]
 	for i, w := range active {
 		w.attempt, w.failures, w.begun = 0, nil, time.Now()
@@ -93,7 +94,7 @@ func (t *trainer) round(ctx context.Context, first, last int) error {
 		fresh = 0
 		wait.Wait()
 		if err != nil {
-			return &divergence{episode: first, err: err}
+			return fmt.Errorf("in the round that began with episode %d: %w", first, err)
 		}
 		if err := ctx.Err(); err != nil {
 			return err
@@ -181,15 +182,3 @@ func (t *trainer) took(w *worker) error {
 	t.decide(w, after)
 	return nil
 }
-
-// divergence is a training that cannot go on.
-type divergence struct {
-	episode int
-	err     error
-}
-
-func (d *divergence) Error() string {
-	return fmt.Sprintf("in the round that began with episode %d: %v", d.episode, d.err)
-}
-
-func (d *divergence) Unwrap() error { return d.err }

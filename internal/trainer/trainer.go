@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/greenwave-traffic/greenwave"
+	"github.com/greenwave-traffic/greenwave/internal/d3qn"
 	"github.com/greenwave-traffic/greenwave/internal/policy"
 	"github.com/greenwave-traffic/greenwave/internal/sumo"
 )
@@ -201,7 +202,7 @@ func (t *trainer) train(ctx context.Context, stop <-chan struct{}) (Result, erro
 		res.Episodes = last
 		if due {
 			if err := t.validate(ctx, last); err != nil {
-				return res, err
+				return res, t.explain(err)
 			}
 		}
 		select {
@@ -230,8 +231,7 @@ func (t *trainer) train(ctx context.Context, stop <-chan struct{}) (Result, erro
 
 // explain says of a diverged training where the last good checkpoint is.
 func (t *trainer) explain(err error) error {
-	var d *divergence
-	if !errors.As(err, &d) {
+	if !errors.Is(err, d3qn.ErrDiverged) {
 		return err
 	}
 	last := "no checkpoint was saved before"

@@ -1,0 +1,345 @@
+package trainer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/greenwave-traffic/greenwave/internal/d3qn"
+	"github.com/greenwave-traffic/greenwave/internal/journal"
+	"github.com/greenwave-traffic/greenwave/internal/policy"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const folder = "../../scenarios/single/"
+
+// small is a training of a few seconds.
+func small(t *testing.T) Config {
+	t.Helper()
+	text, err := os.ReadFile(folder + "single.rou.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	test := filepath.Join(t.TempDir(), "test.rou.xml")
+	if err := os.WriteFile(test, append(text, "<!-- test -->\n"...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return Config{
+		Net: folder + "single.net.xml", Routes: []string{folder + "single.rou.xml"}, Test: []string{test}, TestSeeds: []int{1, 2, 3},
+		Horizon: 200, Episodes: 6, ValidateEvery: 2, ValidationSeeds: 1, Agent: d3qn.Config{Hidden: []int{16}, Warmup: 60, Batch: 16},
+	}
+}
+
+func options(t *testing.T, dir string) Options {
+	return Options{Experiment: "corner", Dir: dir, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+}
+
+// records reads all journals below a folder: by kind, the records.
+func records(t *testing.T, dir string) map[string][]map[string]any {
+	t.Helper()
+	runs, errs := journal.Find(filepath.Join(dir, "runs"))
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	all := map[string][]map[string]any{}
+	for _, run := range runs {
+		r, err := journal.Open(run.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
+			line, err := r.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil || line.Damage != nil {
+				t.Fatal(err, line.Damage)
+			}
+			var m map[string]any
+			if err := json.Unmarshal(line.Data, &m); err != nil {
+				t.Fatal(err)
+			}
+			all[string(line.Kind)] = append(all[string(line.Kind)], m)
+		}
+		r.Close()
+	}
+	return all
+}
+
+// bits are the weights of a checkpoint.
+func bits(t *testing.T, path string) (all []float32) {
+	t.Helper()
+	p, err := policy.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, net := range p.Nets {
+		for _, b := range net.Params() {
+			all = append(all, b.Data...)
+		}
+	}
+	return all
+}
+
+func TestATrainingIsRecordedWhole(t *testing.T) {
+	dir := t.TempDir()
+	res, err := Train(t.Context(), nil, small(t), options(t, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := records(t, dir)
+	for kind, want := range map[string]int{"episode": 6, "step": 6 * 40, "checkpoint": 3, "validation": 3 + 3, "baseline": 3} {
+		if got := len(all[kind]); got != want {
+			t.Errorf("%d %s records, expected %d", got, kind, want)
+		}
+	}
+	e := all["episode"][0]
+	for _, name := range []string{
+		"total_reward", "steps_completed", "epsilon_value", "memory_size", "total_vehicles", "completed_trips", "passenger_throughput",
+		"avg_waiting_time", "avg_speed", "avg_queue_length", "max_queue_length", "travel_time_index", "buses_processed", "jeepneys_processed",
+		"pt_passenger_throughput", "pt_avg_waiting", "pt_service_efficiency", "reward_components", "episode_duration_minutes", "scenario_info", "full_delay", "backlog",
+	} {
+		if e[name] == nil {
+			t.Errorf("an episode has no %s", name)
+		}
+	}
+	if all["episode"][5]["avg_loss"] == nil {
+		t.Error("the last episode has no loss")
+	}
+	s := all["step"][0]
+	for _, name := range []string{"active_vehicles", "queue_lengths", "waiting_times", "speeds", "state_vector", "action_taken", "immediate_reward", "intersection_metrics", "simulation_time"} {
+		if s[name] == nil {
+			t.Errorf("a step has no %s", name)
+		}
+	}
+	sum := 0.0
+	for _, v := range e["reward_components"].(map[string]any) {
+		sum += v.(float64)
+	}
+	if math.Abs(sum-e["total_reward"].(float64)) > 1e-6*math.Abs(sum) {
+		t.Errorf("the components sum to %g, the reward is %g", sum, e["total_reward"])
+	}
+	b := all["baseline"][0]
+	if b["baseline_type"] != "fixed_time" || b["statistical_tests"] == nil || b["significance_results"] == nil {
+		t.Errorf("baseline %v", b)
+	}
+	if res.Test == nil || len(res.Test.Learned) != 3 || res.Report.Status != "completed" || res.Best == "" {
+		t.Errorf("result %+v", res)
+	}
+}
+
+func TestSameSeedSameBits(t *testing.T) {
+	train := func(workers int) []float32 {
+		cfg := small(t)
+		cfg.Test, cfg.Episodes, cfg.Workers = nil, 4, workers
+		res, err := Train(t.Context(), nil, cfg, options(t, t.TempDir()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bits(t, filepath.Join(filepath.Dir(res.Best), "episode-000004.safetensors"))
+	}
+	for _, workers := range []int{1, 2} {
+		if !slices.Equal(train(workers), train(workers)) {
+			t.Errorf("the same seed gave other weights with %d workers", workers)
+		}
+	}
+}
+
+func TestAResumedTrainingIsTheSame(t *testing.T) {
+	for name, separate := range map[string]bool{"one network": false, "one for each signal": true} {
+		t.Run(name, func(t *testing.T) {
+			cfg := small(t)
+			cfg.Test, cfg.Separate, cfg.Agent.Prioritised, cfg.Frames = nil, separate, true, 2
+			whole, err := Train(t.Context(), nil, cfg, options(t, t.TempDir()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			opt := options(t, dir)
+			stop := make(chan struct{})
+			opt.Progress = func(p Progress) {
+				if p.Episode == 3 {
+					close(stop)
+				}
+			}
+			first, err := Train(t.Context(), stop, cfg, opt)
+			if err != nil || !first.Interrupted || first.Episodes != 4 || first.Report.Status != "interrupted" {
+				t.Fatalf("%+v, %v", first, err)
+			}
+			opt.Progress, opt.Resume = nil, true
+			second, err := Train(t.Context(), nil, cfg, opt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := func(r Result) string {
+				return filepath.Join(filepath.Dir(r.Best), "episode-000006.safetensors")
+			}
+			if !slices.Equal(bits(t, last(whole)), bits(t, last(second))) {
+				t.Error("the resumed training has other weights")
+			}
+			if got := len(records(t, dir)["episode"]); got != 6 {
+				t.Errorf("%d episodes were recorded", got)
+			}
+			cfg.Agent.Gamma = 0.5
+			if _, err := Train(t.Context(), nil, cfg, opt); err == nil || !strings.Contains(err.Error(), "agent was") {
+				t.Errorf("other settings: %v", err)
+			}
+		})
+	}
+}
+
+// A SUMO that dies in the middle of an episode costs that simulation and no more.
+func TestADeadSimulationIsRepeated(t *testing.T) {
+	real, err := exec.LookPath("sumo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := small(t)
+	cfg.Test, cfg.Episodes, cfg.ValidateEvery, cfg.Horizon = nil, 4, 4, 1200
+	_, s := cfg.WithDefaults().training(Demand{Training: []File{{}}}, 3, 0)
+	cfg.SUMO = filepath.Join(t.TempDir(), "sumo")
+	script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *'--seed %d '*) exec timeout -s KILL 0.25 %s \"$@\";; esac\nexec %s \"$@\"\n", s.Seed, real, real)
+	if err := os.WriteFile(cfg.SUMO, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if _, err := Train(t.Context(), nil, cfg, options(t, dir)); err != nil {
+		t.Fatal(err)
+	}
+	episodes := records(t, dir)["episode"]
+	if len(episodes) != 4 {
+		t.Fatalf("%d episodes", len(episodes))
+	}
+	for _, e := range episodes {
+		failed := e["scenario_info"].(map[string]any)["failed_simulations"]
+		if third := e["episode_number"] == 3.0; (failed != nil) != third {
+			t.Errorf("episode %v: failed simulations %v", e["episode_number"], failed)
+		}
+	}
+}
+
+func TestASimulationThatAlwaysDiesEndsTheTraining(t *testing.T) {
+	cfg := small(t)
+	cfg.SUMO = filepath.Join(t.TempDir(), "sumo")
+	if err := os.WriteFile(cfg.SUMO, []byte("#!/bin/sh\n[ \"$1\" = --version ] && exec sumo --version\necho 'Error: the license expired.' >&2\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Train(t.Context(), nil, cfg, options(t, t.TempDir()))
+	if err == nil || !strings.Contains(err.Error(), "license expired") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestDivergenceStopsWithTheLastGoodCheckpoint(t *testing.T) {
+	cfg := small(t).WithDefaults()
+	dir := t.TempDir()
+	tr := &trainer{cfg: cfg, opt: options(t, dir), logger: slog.New(slog.DiscardHandler), next: 1}
+	tr.opt.Progress = func(p Progress) {
+		if p.Validation != nil {
+			tr.learner.agents[0].Net().Params()[0].Data[0] = float32(math.NaN())
+		}
+	}
+	if err := tr.prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer tr.close()
+	run, err := tr.start(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.run = run
+	_, err = tr.train(t.Context(), nil)
+	if !errors.Is(err, d3qn.ErrDiverged) || !strings.Contains(err.Error(), "episode-000002.safetensors") || !strings.Contains(err.Error(), "episode 3") {
+		t.Errorf("got %v", err)
+	}
+	if err := run.Fail(err); err != nil {
+		t.Error(err)
+	}
+	bits(t, filepath.Join(tr.models(), "episode-000002.safetensors"))
+}
+
+func TestTheSameDemandInTwoPartsIsRefused(t *testing.T) {
+	copied := filepath.Join(t.TempDir(), "other-name.rou.xml")
+	text, err := os.ReadFile(folder + "single.rou.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(copied, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for what, cfg := range map[string]Config{
+		"test":       {Routes: []string{folder + "single.rou.xml"}, Test: []string{copied}},
+		"validation": {Routes: []string{folder + "single.rou.xml"}, Validation: []string{copied}},
+	} {
+		if _, err := cfg.Split(); err == nil || !strings.Contains(err.Error(), "other-name") || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+func TestTheLastOfThreeFilesIsHeldOut(t *testing.T) {
+	var cfg Config
+	for i := range 3 {
+		p := filepath.Join(t.TempDir(), fmt.Sprint(i))
+		if err := os.WriteFile(p, []byte{byte(i)}, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		cfg.Routes = append(cfg.Routes, p)
+	}
+	d, err := cfg.Split()
+	if err != nil || len(d.Training) != 2 || len(d.Validation) != 1 || d.SeedsOnly {
+		t.Errorf("%+v, %v", d, err)
+	}
+	cfg.Routes = cfg.Routes[:2]
+	if d, err = cfg.Split(); err != nil || len(d.Training) != 2 || len(d.Validation) != 2 || !d.SeedsOnly {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+func TestConfigurationFiles(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"net":"a","episods":3}`:   `unknown field "episods"`,
+		`{"episodes":"many"}`:       "episodes",
+		`{} {}`:                     "something follows",
+		`{`:                         "unexpected EOF",
+		`{"agent":{"gamma":"all"}}`: "gamma",
+	} {
+		path := filepath.Join(t.TempDir(), "training.json")
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadConfig(path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for want, change := range map[string]func(*Config){
+		"no network":         func(c *Config) { c.Net = "" },
+		"no demand":          func(c *Config) { c.Routes = nil },
+		"episodes is -1":     func(c *Config) { c.Episodes = -1 },
+		"training_horizons":  func(c *Config) { c.Horizons = []int{2} },
+		"test_seeds has":     func(c *Config) { c.TestSeeds = []int{firstSeed} },
+		"no controller is":   func(c *Config) { c.Baselines = []string{"webstr"} },
+		"timing.max_green":   func(c *Config) { c.Timing.MaxGreen = 6 },
+		"agent: gamma is 2":  func(c *Config) { c.Agent.Gamma = 2 },
+		"reward_scale is -1": func(c *Config) { c.RewardScale = -1 },
+	} {
+		cfg := small(t)
+		change(&cfg)
+		if err := cfg.WithDefaults().Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
