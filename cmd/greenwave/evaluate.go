@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/greenwave-traffic/greenwave/internal/controller"
+	"github.com/greenwave-traffic/greenwave/internal/policy"
 	"github.com/greenwave-traffic/greenwave/internal/sumo"
 	"github.com/greenwave-traffic/greenwave/internal/traci"
 )
@@ -17,7 +18,7 @@ import (
 type evaluateCmd struct {
 	Net        string   `required:"" placeholder:"FILE" help:"SUMO's network (.net.xml)."`
 	Routes     []string `required:"" placeholder:"FILE" help:"Demand files, each a scenario of its own."`
-	Controller []string `default:"program,actuated,max-pressure" help:"Controllers: program, actuated, max-pressure, longest-queue, random."`
+	Controller []string `default:"program,actuated,max-pressure" help:"Controllers: program, actuated, max-pressure, longest-queue, random, or a checkpoint (.safetensors)."`
 	Seeds      []int    `default:"42" help:"SUMO's seeds; the same for every controller."`
 	Begin      int      `default:"0" help:"Second of the demand's own clock at which the warm-up begins."`
 	Warmup     int      `default:"30" help:"Seconds under the network's own program before the measuring begins."`
@@ -44,8 +45,8 @@ func (c *evaluateCmd) Run(ctx context.Context, a *app) error {
 	controllers := make([]controller.Controller, len(c.Controller))
 	for i, name := range c.Controller {
 		var err error
-		if controllers[i], err = controller.New(name); err != nil {
-			return &usageError{err, "choose some of these"}
+		if controllers[i], err = controllerOf(name); err != nil {
+			return err
 		}
 	}
 	network, err := sumo.ReadNetwork(c.Net)
@@ -66,7 +67,8 @@ func (c *evaluateCmd) Run(ctx context.Context, a *app) error {
 	total := int64(len(controllers) * len(c.Routes) * len(c.Seeds))
 	done := int64(0)
 	t := newTable("controller", ">full delay s", ">delay s", ">backlog", ">queue", ">km/h", ">veh/h", ">pax/h")
-	for _, ctl := range controllers {
+	for i, ctl := range controllers {
+		name := c.Controller[i]
 		var sum sumo.Metrics
 		n := 0
 		for _, routes := range c.Routes {
@@ -78,12 +80,12 @@ func (c *evaluateCmd) Run(ctx context.Context, a *app) error {
 				s := sumo.Scenario{Routes: []string{routes}, Seed: seed, Begin: c.Begin, Warmup: c.Warmup, Horizon: c.Horizon}
 				m, err := controller.Evaluate(ctx, env, ctl, s, dir, nil)
 				if err != nil {
-					return explainSUMO(fmt.Errorf("%s on %s with seed %d: %w", ctl.Name(), routes, seed, err))
+					return explainSUMO(fmt.Errorf("%s on %s with seed %d: %w", name, routes, seed, err))
 				}
 				done++
 				a.progress.update("scenarios", done, total)
 				if a.cli.JSON {
-					if err := a.json(evaluationJSON{ctl.Name(), filepath.ToSlash(routes), hash, network.Hash, seed, c.Begin, c.Warmup, c.Horizon, sumo.MetricsVersion, m}); err != nil {
+					if err := a.json(evaluationJSON{name, filepath.ToSlash(routes), hash, network.Hash, seed, c.Begin, c.Warmup, c.Horizon, sumo.MetricsVersion, m}); err != nil {
 						return err
 					}
 				}
@@ -98,7 +100,7 @@ func (c *evaluateCmd) Run(ctx context.Context, a *app) error {
 			}
 		}
 		mean := func(v float64, digits int) string { return strconv.FormatFloat(v/float64(n), 'f', digits, 64) }
-		t.add(ctl.Name(), mean(sum.FullDelay, 1), mean(sum.Delay, 1), mean(float64(sum.Backlog), 1), mean(sum.Queue, 1), mean(sum.Speed, 1),
+		t.add(shortName(name), mean(sum.FullDelay, 1), mean(sum.Delay, 1), mean(float64(sum.Backlog), 1), mean(sum.Queue, 1), mean(sum.Speed, 1),
 			count(int64(sum.VehiclesPerHour/float64(n)+0.5)), count(int64(sum.PassengersPerHour/float64(n)+0.5)))
 	}
 	if a.cli.JSON {
@@ -108,6 +110,27 @@ func (c *evaluateCmd) Run(ctx context.Context, a *app) error {
 	a.printf("means over %s and %s, %d s after a warm-up of %d s\n(full delay counts the vehicles that never got in)\n",
 		of(len(c.Routes), "demand file"), of(len(c.Seeds), "seed"), c.Horizon, c.Warmup)
 	return nil
+}
+
+// controllerOf returns the controller of a name or of a checkpoint's path.
+func controllerOf(name string) (controller.Controller, error) {
+	if !strings.HasSuffix(name, ".safetensors") {
+		c, err := controller.New(name)
+		if err != nil {
+			return nil, &usageError{err, "choose some of these, or name a checkpoint (a file that ends in .safetensors)"}
+		}
+		return c, nil
+	}
+	p, err := policy.Load(name)
+	if err != nil {
+		return nil, err
+	}
+	return p.Controller(), nil
+}
+
+// shortName is a controller's name in a table: of a checkpoint the end of its path.
+func shortName(name string) string {
+	return strings.TrimSuffix(filepath.Base(name), ".safetensors")
 }
 
 // explainSUMO adds what to do to an error of the simulation.
