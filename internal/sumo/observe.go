@@ -143,7 +143,7 @@ func (e *Env) observe() {
 
 // place adds a vehicle to what it is before.
 func (e *Env) place(veh *vehicle) {
-	if veh.lane == nil {
+	if veh.lane == nil || veh.away() {
 		return
 	}
 	relative := min(veh.speed/veh.lane.Speed, 1)

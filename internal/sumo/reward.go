@@ -100,6 +100,9 @@ func (e *Env) sample() {
 		queue += e.halting[lane]
 	}
 	for _, v := range e.traffic.road {
+		if v.away() {
+			continue
+		}
 		vehicles++
 		waiting += v.waiting
 		speed += v.speed * 3.6

@@ -28,6 +28,10 @@ type vehicle struct {
 	approach [2]int  // signal and approach it was last seen on; {-1, -1}: none
 }
 
+// away reports whether SUMO has taken the vehicle off the road for a while, as it
+// does after a collision. It then reports an impossible speed.
+func (v *vehicle) away() bool { return v.speed < 0 }
+
 // traffic keeps the vehicles that are on the road.
 type traffic struct {
 	env       *Env

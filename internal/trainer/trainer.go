@@ -258,27 +258,40 @@ func (t *trainer) left() time.Duration {
 	return time.Duration(float64(time.Since(t.began)) * (1 - share) / mine)
 }
 
-// calibrate measures states and rewards under random control, on training demand
-// with seeds of its own, and makes the agents.
+// calibration are the controllers under which states and rewards are measured before
+// the training. Under random control the traffic is often in a gridlock: what is
+// seen there belongs to the range of states, but a reward that was scaled by it
+// would hardly vary in the traffic that the training is to lead to.
+var calibration = []struct {
+	controller string
+	rewards    bool
+}{{"random", false}, {"max-pressure", true}, {"max-pressure", true}}
+
+// calibrate measures states and rewards on training demand with seeds of its own,
+// and makes the agents.
 func (t *trainer) calibrate(ctx context.Context) error {
-	const episodes = 2
 	features := t.layout.Features(1, policy.Norm{})
 	var measure policy.Measure
 	n := len(t.layout.Signals)
 	sum, squares, count := make([]float64, n), make([]float64, n), 0.0
-	for i := range episodes {
-		s := t.cfg.scenario(t.demand.Training[i%len(t.demand.Training)], firstSeed/2+t.cfg.Seed*episodes+i, t.cfg.Horizons[0])
+	for i, by := range calibration {
+		seed := firstSeed/2 + t.cfg.Seed*len(calibration) + i
+		s := t.cfg.scenario(t.demand.Training[i%len(t.demand.Training)], seed, t.cfg.Horizons[0])
 		features.Reset()
-		err := t.simulate(ctx, t.workers[0].env, "random", s, func(_ []int, step sumo.Step, o *sumo.Observation) {
+		err := t.simulate(ctx, t.workers[0].env, by.controller, s, func(_ []int, step sumo.Step, o *sumo.Observation) {
 			for k, state := range features.See(o) {
 				measure.Add(state)
-				sum[k] += step.Rewards[k]
-				squares[k] += step.Rewards[k] * step.Rewards[k]
+				if by.rewards {
+					sum[k] += step.Rewards[k]
+					squares[k] += step.Rewards[k] * step.Rewards[k]
+				}
 			}
-			count++
+			if by.rewards {
+				count++
+			}
 		})
 		if err != nil {
-			return fmt.Errorf("measuring under random control: %w", err)
+			return fmt.Errorf("measuring states and rewards before the training: %w", err)
 		}
 	}
 	sc := scale{Mean: make([]float64, n), Deviation: make([]float64, n)}
