@@ -8,7 +8,7 @@ func TestAVehicleOffTheRoadIsNotMeasured(t *testing.T) {
 	e := environment(t, single, Config{})
 	lane := e.Signals[0].Approaches[0].Lanes[0]
 	for _, speed := range []float64{10, -1 << 30} {
-		e.traffic.road = append(e.traffic.road, &vehicle{kind: "car", lane: lane, speed: speed, approach: nowhere})
+		e.traffic.road = append(e.traffic.road, &vehicle{kind: "car", lane: lane, position: lane.Length, speed: speed, approach: nowhere})
 	}
 	e.observe()
 	if a := e.obs.Signals[0].Approaches[0]; a.Vehicles != 1 || a.Queue != 0 {
