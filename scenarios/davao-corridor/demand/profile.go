@@ -11,13 +11,13 @@ var places = []string{"west", "east", "eco_n", "eco_s", "jp_n", "jp_s", "san_s"}
 // shares says of the vehicles that enter at a place (row) which part leaves at each
 // place (column), in percent.
 var shares = [7][7]float64{
-	{0, 38, 8, 10, 12, 16, 16},
-	{38, 0, 11, 13, 10, 12, 16},
-	{22, 28, 0, 34, 6, 6, 4},
-	{20, 36, 28, 0, 6, 5, 5},
-	{24, 26, 4, 4, 0, 36, 6},
-	{24, 30, 4, 4, 34, 0, 4},
-	{32, 42, 7, 7, 6, 6, 0},
+	{0, 34, 6, 18, 7, 17, 18},
+	{39, 0, 16, 5, 18, 8, 14},
+	{26, 22, 0, 38, 4, 6, 4},
+	{20, 36, 32, 0, 5, 3, 4},
+	{28, 20, 3, 3, 0, 42, 4},
+	{20, 34, 3, 2, 38, 0, 3},
+	{35, 44, 7, 3, 8, 3, 0},
 }
 
 // The mixture of the vehicles, as shares of all.
@@ -27,6 +27,7 @@ const (
 	truckShare   = 0.020
 	jeepneyShare = 0.117
 	busShare     = 0.016
+	privateShare = carShare + motorShare + truckShare
 )
 
 // A demand lasts an hour and a bit, in pieces of five minutes.
@@ -51,10 +52,10 @@ type profile struct {
 }
 
 var profiles = []profile{
-	{"morning", 0x6d6f72, [7]float64{2000, 1350, 750, 900, 750, 850, 900}, 0.30, 900, -1, 300, 3000},
-	{"midday", 0x6d6964, [7]float64{1400, 1400, 620, 720, 620, 680, 760}, 0.10, 600, -1, 0, 3600},
-	{"evening", 0x657665, [7]float64{1400, 2050, 800, 800, 850, 800, 1000}, 0.30, 900, -1, 300, 3000},
-	{"event", 0x657674, [7]float64{1350, 1450, 620, 700, 650, 700, 760}, 1.20, 800, 5, 0, 1200},
+	{"morning", 0x6d6f72, [7]float64{1650, 1250, 720, 820, 720, 780, 830}, 0.25, 900, -1, 300, 3000},
+	{"midday", 0x6d6964, [7]float64{1350, 1350, 580, 680, 580, 640, 720}, 0.10, 600, -1, 0, 3600},
+	{"evening", 0x657665, [7]float64{1300, 1650, 700, 700, 720, 720, 860}, 0.25, 900, -1, 300, 3000},
+	{"event", 0x657674, [7]float64{1250, 1300, 560, 640, 580, 640, 680}, 1.00, 600, 5, 0, 1200},
 }
 
 // demand is one drawn file.
