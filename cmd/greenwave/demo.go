@@ -12,32 +12,40 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/greenwave-traffic/greenwave/internal/demo"
 	"github.com/greenwave-traffic/greenwave/internal/journal"
+	"github.com/greenwave-traffic/greenwave/internal/sumo"
+	"github.com/greenwave-traffic/greenwave/internal/trainer"
 )
 
 type demoCmd struct {
 	Dir string `default:"greenwave-demo" help:"Folder to put everything into. What an earlier demo left there is replaced."`
 
+	Episodes int `hidden:"" default:"48" help:"Episodes to train."`
 	// What the demo starts itself with.
-	Train bool `hidden:"" help:"Train, as a process of its own."`
+	Train    bool `hidden:"" help:"Train, as a process of its own."`
+	LogSteps int  `hidden:"" default:"1" help:"Record every n-th step."`
+	Recorded bool `hidden:"" help:"Show the recorded run even if SUMO is here."`
 }
 
 const (
-	demoExperiment = "toy-corridor"
-	demoEpisodes   = 100
-	demoKillAt     = 58 // between two checkpoints, so that some episodes are trained twice
+	demoExperiment = "corridor-demo"
 	demoMarker     = ".greenwave-demo"
 )
 
+// killAt is the episode after which the training is killed: between two checkpoints,
+// so that some episodes are trained twice.
+func (c *demoCmd) killAt() int { return c.Episodes*5/8 + 1 }
+
 func (c *demoCmd) runs() string { return filepath.Join(c.Dir, "runs") }
 
-// Run shows the whole way of a record in a few seconds: train, crash, resume, sync,
-// verify, query, export. Every number that it prints comes from the real thing.
+// Run shows the whole way of a record: train, crash, resume, sync, verify, query.
+// Every number that it prints comes from the real thing.
 func (c *demoCmd) Run(ctx context.Context, a *app) error {
 	if c.Train {
 		return c.train(ctx, a)
@@ -49,26 +57,13 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 	if err := c.clear(); err != nil {
 		return err
 	}
-	a.title("A small controller learns on a toy queue model of three intersections")
-	a.printf("Q-learning, %d episodes of five simulated minutes. Each episode is on disk\nbefore the training goes on; no database is there yet.\n\n", demoEpisodes)
-
-	acknowledged, err := c.trainUntilKilled(ctx, a)
+	var err error
+	if version, missing := sumo.Version(ctx, "sumo"); missing == nil && !c.Recorded {
+		err = c.live(ctx, a, version)
+	} else {
+		err = c.recorded(a, missing)
+	}
 	if err != nil {
-		return err
-	}
-	left, err := c.afterCrash()
-	if err != nil {
-		return err
-	}
-	if left.episodes < acknowledged {
-		return fmt.Errorf("%d episodes were said to be safe and the journal in %s has %d", acknowledged, left.dir, left.episodes)
-	}
-	a.printf("%s in the middle of episode %d.\n", a.paint(amber, "Killed (SIGKILL)"), left.episodes+1)
-	a.printf("It had been told that %d episodes are safe. Its journal has %d of them, whole,\nand %s of the one that was cut off: %s.\n\n",
-		acknowledged, left.episodes, of(left.steps, "step"), of(left.records, "record"))
-
-	a.title("The training goes on from its last checkpoint")
-	if _, err := c.child(ctx, a, true, 0); err != nil {
 		return err
 	}
 	db := "sqlite:" + filepath.Join(c.Dir, "demo.db")
@@ -77,11 +72,11 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 		title string
 		args  []string
 	}{
-		{"Both runs go to a database, each record once", []string{"sync", c.runs()}},
+		{"The journals go to a database, each record once", []string{"sync", c.runs()}},
 		{"Nothing is there twice, nothing is missing, every value is the same", []string{"verify", c.runs()}},
 		{"", []string{"status", c.runs()}},
 		{"Did it learn?", []string{"show", demoExperiment}},
-		{"Against a fixed-time program, on traffic that it never saw (seconds of waiting)", []string{"query", demoBaseline}},
+		{"Against controllers that do not learn, on demand that it never saw (in s)", []string{"query", demoBaseline}},
 		{"The guide's own questions", []string{"query", "SELECT * FROM performance_analytics\nWHERE experiment_name = '" + demoExperiment + "'"}},
 		{"", []string{"query", demoQuery}},
 		{"As files for the next tool", []string{"export", demoExperiment, "--format", "csv", "--out", filepath.Join(c.Dir, "export")}},
@@ -96,9 +91,11 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 		a.printf("\n")
 	}
 	a.title(fmt.Sprintf("Done in %s. What next?", duration(a.now().Sub(begun))))
+	runs, _ := journal.Find(c.runs())
 	a.facts(
 		"look around", programName()+` query "SELECT * FROM training_steps LIMIT 5"`,
-		"read a run", programName()+" inspect \\\n  "+left.dir,
+		"read a run", programName()+" inspect \\\n  "+runs[0].Dir,
+		"train longer", programName()+" train --help",
 		"your own logs", programName()+" import production_logs",
 		"from Go", "go doc github.com/greenwave-traffic/greenwave",
 	)
@@ -106,8 +103,48 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 	return nil
 }
 
-const demoBaseline = `SELECT d3qn_metrics ->> 'avg_waiting_time' AS trained,
-       baseline_metrics ->> 'avg_waiting_time' AS fixed_time
+// live trains, is killed and trains on.
+func (c *demoCmd) live(ctx context.Context, a *app, version string) error {
+	a.title("A D3QN learns to control three intersections: ECOLAND, JOHNPAUL, SANDAWA")
+	a.printf("SUMO %s simulates five minutes of a morning in each of %d episodes.\nEvery record is on disk before the training goes on; no database is there yet.\n\n", version, c.Episodes)
+	acknowledged, err := c.child(ctx, a, false, c.killAt())
+	if err != nil {
+		return err
+	}
+	left, err := c.afterCrash()
+	if err != nil {
+		return err
+	}
+	if left.episodes < acknowledged {
+		return fmt.Errorf("%d episodes were said to be safe and the journal in %s has %d", acknowledged, left.dir, left.episodes)
+	}
+	a.printf("%s in the middle of the next episodes.\n", a.paint(amber, "Killed (SIGKILL)"))
+	a.printf("It had been told that %d episodes are safe. Its journal has %d of them, whole,\nand %s of those that were cut off: %s.\n\n",
+		acknowledged, left.episodes, of(left.steps, "step"), of(left.records, "record"))
+	a.title("The training goes on from its last checkpoint, with the same numbers")
+	_, err = c.child(ctx, a, true, 0)
+	return err
+}
+
+// recorded unpacks the run that ships with the program.
+func (c *demoCmd) recorded(a *app, missing error) error {
+	made, err := demo.Recorded(c.runs())
+	if err != nil {
+		return err
+	}
+	a.title("A recorded training of three intersections: ECOLAND, JOHNPAUL, SANDAWA")
+	why := "as asked"
+	if missing != nil {
+		why = missing.Error()
+	}
+	a.printf("No simulation runs here: %s.\nWhat follows is from a run of this demo on %s that ships with the program.\n", why, made.UTC().Format(time.DateOnly))
+	return nil
+}
+
+const demoBaseline = `SELECT baseline_type,
+       round(CAST(baseline_metrics ->> 'full_delay' AS numeric), 1) AS baseline,
+       round(CAST(d3qn_metrics ->> 'full_delay' AS numeric), 1) AS d3qn,
+       round(CAST(improvement_percentages ->> 'full_delay' AS numeric), 1) AS better_by_percent
 FROM baseline_comparisons`
 
 const demoQuery = `SELECT AVG(buses_processed) as avg_buses,
@@ -119,17 +156,22 @@ WHERE experiment_id = (SELECT id FROM experiments
 
 // train is the child process.
 func (c *demoCmd) train(ctx context.Context, a *app) error {
-	return demo.Train(ctx, demo.Options{
-		Dir: c.runs(), Models: filepath.Join(c.Dir, "models"), Experiment: demoExperiment,
-		Episodes: demoEpisodes, SaveEvery: 10, Pace: 16 * time.Millisecond, Progress: a.out,
+	cfg, err := demo.Config(filepath.Join(c.Dir, "corridor"), c.Episodes)
+	if err != nil {
+		return err
+	}
+	cfg.LogSteps = c.LogSteps
+	_, err = trainer.Train(context.WithoutCancel(ctx), ctx.Done(), cfg, trainer.Options{
 		// What it tells of itself would be a second voice; what goes wrong is an error.
+		Experiment: demoExperiment, Dir: c.Dir, Tags: []string{"demo"}, Resume: true,
 		Logger: slog.New(slog.NewTextHandler(a.errw, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Progress: func(p trainer.Progress) {
+			if p.Validation == nil {
+				fmt.Fprintf(a.out, "episode %d delay %.2f\n", p.Episode, p.Metrics.FullDelay)
+			}
+		},
 	})
-}
-
-// trainUntilKilled starts the training and kills it in the middle of an episode.
-func (c *demoCmd) trainUntilKilled(ctx context.Context, a *app) (acknowledged int, err error) {
-	return c.child(ctx, a, false, demoKillAt)
+	return err
 }
 
 // child runs the training as a process of its own. With killAt it is killed while the
@@ -139,10 +181,10 @@ func (c *demoCmd) child(ctx context.Context, a *app, resume bool, killAt int) (l
 	if err != nil {
 		return 0, err
 	}
-	args := []string{"demo", "--train", "--dir", c.Dir}
+	args := []string{"demo", "--train", "--dir", c.Dir, "--episodes", strconv.Itoa(c.Episodes), "--log-steps", strconv.Itoa(c.LogSteps)}
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = 30 * time.Second
 	cmd.Stderr = a.errw
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -154,36 +196,37 @@ func (c *demoCmd) child(ctx context.Context, a *app, resume bool, killAt int) (l
 		return 0, err
 	}
 	var window []float64
-	first := 0
+	first, shown := 0, 0
 	in := bufio.NewScanner(out)
 	for in.Scan() {
 		var number int
-		var reward float64
-		if _, err := fmt.Sscanf(in.Text(), "episode %d reward %f", &number, &reward); err != nil {
+		var delay float64
+		if _, err := fmt.Sscanf(in.Text(), "episode %d delay %f", &number, &delay); err != nil {
 			a.printf("%s\n", visible(in.Text()))
 			continue
 		}
 		if first == 0 {
-			first = number
+			first, shown = number, number
 			if resume {
 				a.printf("resumed at episode %d\n", number)
 			}
 		}
-		last = number
-		window = append(window, reward)
-		if number%10 == 0 || number == killAt {
+		last = max(last, number)
+		window = append(window, delay)
+		if len(window) == 6 || number == killAt {
 			sum := 0.0
-			for _, r := range window {
-				sum += r
+			for _, d := range window {
+				sum += d
 			}
 			mean := sum / float64(len(window))
-			a.printf("episodes %3d to %3d  mean reward %8.1f  %s\n", number-len(window)+1, number, mean, strings.Repeat("▇", max(1, int((430+mean)/8))))
+			a.printf("episodes %3d to %3d  mean full delay %5.1f s  %s\n", shown, shown+len(window)-1, mean, strings.Repeat("▇", min(max(1, int(mean/3)), 36)))
+			shown += len(window)
 			window = window[:0]
 		}
-		a.progress.update("episodes", int64(number), demoEpisodes)
+		a.progress.update("episodes", int64(last), int64(c.Episodes))
 		if number == killAt {
-			// Into the next episode, so that steps are in flight.
-			time.Sleep(10 * time.Millisecond)
+			// Into the next episodes, so that steps are in flight.
+			time.Sleep(700 * time.Millisecond)
 			if err := cmd.Process.Kill(); err != nil {
 				return last, err
 			}

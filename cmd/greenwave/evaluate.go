@@ -42,18 +42,27 @@ type evaluationJSON struct {
 
 // Run measures controllers over the same seconds of the same traffic.
 func (c *evaluateCmd) Run(ctx context.Context, a *app) error {
+	cfg := sumo.Config{Program: c.Sumo}
 	controllers := make([]controller.Controller, len(c.Controller))
 	for i, name := range c.Controller {
-		var err error
-		if controllers[i], err = controllerOf(name); err != nil {
+		p, err := trained(name)
+		if err != nil {
 			return err
+		}
+		if p != nil {
+			// All arms have the decision interval and the signal times of the training.
+			controllers[i], cfg.Interval, cfg.Timing = p.Controller(), p.Interval, p.Timing
+			continue
+		}
+		if controllers[i], err = controller.New(name); err != nil {
+			return &usageError{err, "choose some of these, or name a checkpoint (a file that ends in .safetensors)"}
 		}
 	}
 	network, err := sumo.ReadNetwork(c.Net)
 	if err != nil {
 		return err
 	}
-	env, err := sumo.New(network, sumo.Config{Program: c.Sumo})
+	env, err := sumo.New(network, cfg)
 	if err != nil {
 		return err
 	}
@@ -112,20 +121,12 @@ func (c *evaluateCmd) Run(ctx context.Context, a *app) error {
 	return nil
 }
 
-// controllerOf returns the controller of a name or of a checkpoint's path.
-func controllerOf(name string) (controller.Controller, error) {
+// trained returns the policy of a checkpoint's path, or nil for other names.
+func trained(name string) (*policy.Policy, error) {
 	if !strings.HasSuffix(name, ".safetensors") {
-		c, err := controller.New(name)
-		if err != nil {
-			return nil, &usageError{err, "choose some of these, or name a checkpoint (a file that ends in .safetensors)"}
-		}
-		return c, nil
+		return nil, nil
 	}
-	p, err := policy.Load(name)
-	if err != nil {
-		return nil, err
-	}
-	return p.Controller(), nil
+	return policy.Load(name)
 }
 
 // shortName is a controller's name in a table: of a checkpoint the end of its path.

@@ -26,7 +26,7 @@ var rooms = map[string][]string{
 	"internal/controller":             {"internal/sumo"},
 	"internal/crashtest":              nil,
 	"internal/d3qn":                   {"internal/nn", "internal/safetensors"},
-	"internal/demo":                   {".", "record"},
+	"internal/demo":                   {"internal/d3qn", "internal/trainer", "scenarios"},
 	"internal/destination":            {"internal/store"},
 	"internal/export":                 {"record", "internal/store"},
 	"internal/house":                  nil,
@@ -46,6 +46,7 @@ var rooms = map[string][]string{
 	"internal/traci":                  nil,
 	"internal/trainer":                {".", "internal/analysis", "internal/controller", "internal/d3qn", "internal/nn", "internal/policy", "internal/safetensors", "internal/sumo"},
 	"scenarios/davao-corridor/demand": nil,
+	"scenarios":                nil,
 	"scripts/testsum":                 nil,
 }
 
