@@ -46,7 +46,7 @@ var rooms = map[string][]string{
 	"internal/traci":                  nil,
 	"internal/trainer":                {".", "internal/analysis", "internal/controller", "internal/d3qn", "internal/nn", "internal/policy", "internal/safetensors", "internal/sumo"},
 	"scenarios/davao-corridor/demand": nil,
-	"scenarios":                nil,
+	"scenarios":                       nil,
 	"scripts/testsum":                 nil,
 }
 
