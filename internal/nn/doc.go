@@ -5,8 +5,8 @@
 // A [Net] holds parameters and gradients in one flat slice each, so that copying,
 // Polyak averaging, clipping and Adam are single loops. Activations live in a
 // [Workspace]; a net that nobody trains may be used by several goroutines, each
-// with its own workspace. All sums run in a fixed order: the same seed and the same
-// inputs give the same bits.
+// with its own workspace. All sums run in a fixed order: the same seed, the same
+// inputs and the same [Kernel] give the same bits.
 //
 // Sources: dueling heads, Wang et al. 2016 (arXiv:1511.06581); Adam, Kingma and Ba
 // 2015 (arXiv:1412.6980); LSTM, Hochreiter and Schmidhuber 1997 in the form of Gers

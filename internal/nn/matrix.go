@@ -34,8 +34,13 @@ func (m Matrix) general() blas32.General {
 	return blas32.General{Rows: m.Rows, Cols: m.Cols, Stride: m.Cols, Data: m.Data}
 }
 
-// Multiply computes c = beta·c + op(a)·op(b), where op transposes when its flag is set.
+// multiply computes c = beta·c + op(a)·op(b), where op transposes when its flag is
+// set. beta is 0 or 1.
 func multiply(transA, transB bool, a, b Matrix, beta float32, c Matrix) {
+	if vectorised {
+		multiplyAVX2(transA, transB, a, b, beta != 0, c)
+		return
+	}
 	blas32.Gemm(transpose(transA), transpose(transB), 1, a.general(), b.general(), beta, c.general())
 }
 

@@ -52,7 +52,13 @@ func (a *Adam) Update(n *Net, rate float64) {
 	alpha := float32(rate * c2 / c1)
 	eps := float32(a.Epsilon * c2)
 	first, second, params := a.First[:len(n.grads)], a.Second[:len(n.grads)], n.params[:len(n.grads)]
-	for i, g := range n.grads {
+	from := 0
+	if vectorised && len(params) >= 8 {
+		from = len(params) &^ 7
+		adam8(&params[0], &n.grads[0], &first[0], &second[0], from, &[6]float32{1 - b1, b1, 1 - b2, b2, alpha, eps})
+	}
+	for i := from; i < len(params); i++ {
+		g := n.grads[i]
 		m := b1*first[i] + (1-b1)*g
 		v := b2*second[i] + (1-b2)*g*g
 		first[i], second[i] = m, v
