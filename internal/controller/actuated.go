@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/greenwave-traffic/greenwave/internal/sumo"
 )
@@ -42,25 +41,30 @@ type (
 
 // Prepare writes the actuated programs to a file that SUMO loads.
 func (a actuated) Prepare(network *sumo.Network, s sumo.Scenario, dir string) (sumo.Scenario, bool, error) {
-	doc := additional{}
+	var programs []tlLogic
 	for _, signal := range network.Signals {
 		logic := tlLogic{ID: signal.ID, Type: "actuated", ProgramID: "greenwave-actuated", Offset: signal.Offset}
 		for _, p := range signal.Program {
 			phase := tlPhase{Duration: strconv.FormatFloat(p.Duration, 'f', -1, 64), State: p.State}
-			if strings.ContainsAny(p.State, "gG") && !strings.ContainsAny(p.State, "yY") {
+			if p.Green() {
 				phase.MinDur, phase.MaxDur = strconv.Itoa(a.min), strconv.Itoa(a.max)
 			}
 			logic.Phases = append(logic.Phases, phase)
 		}
-		doc.Programs = append(doc.Programs, logic)
+		programs = append(programs, logic)
 	}
-	text, err := xml.MarshalIndent(doc, "", "  ")
+	return withPrograms(s, programs, dir, "actuated.add.xml")
+}
+
+// withPrograms writes programs to a file and returns the scenario that loads it.
+func withPrograms(s sumo.Scenario, programs []tlLogic, dir, name string) (sumo.Scenario, bool, error) {
+	text, err := xml.MarshalIndent(additional{Programs: programs}, "", "  ")
 	if err != nil {
-		return s, false, fmt.Errorf("actuated programs: %w", err)
+		return s, false, fmt.Errorf("signal programs: %w", err)
 	}
-	path := filepath.Join(dir, "actuated.add.xml")
+	path := filepath.Join(dir, name)
 	if err := os.WriteFile(path, text, 0o644); err != nil {
-		return s, false, fmt.Errorf("actuated programs: %w", err)
+		return s, false, fmt.Errorf("signal programs: %w", err)
 	}
 	s.Additional = append(append([]string(nil), s.Additional...), path)
 	return s, false, nil

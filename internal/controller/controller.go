@@ -1,5 +1,5 @@
 // Package controller has the signal controllers that are not trained: the network's
-// own program, SUMO's actuated signals, max-pressure, longest queue first and random
+// own program, Webster's fixed times, SUMO's actuated signals, max-pressure, longest queue first and random
 // choice. They see what a learned controller sees, act through the same environment
 // with the same clearance times, and are measured by the same code.
 package controller
@@ -14,7 +14,7 @@ import (
 
 // Names lists the controllers that New makes.
 func Names() []string {
-	return []string{"program", "actuated", "max-pressure", "longest-queue", "random"}
+	return []string{"program", "webster", "actuated", "max-pressure", "longest-queue", "random"}
 }
 
 // Controller is a controller by name.
@@ -32,6 +32,8 @@ func New(name string) (Controller, error) {
 	switch name {
 	case "program":
 		return program{}, nil
+	case "webster":
+		return webster{}, nil
 	case "actuated":
 		return actuated{min: 5, max: 50}, nil
 	case "max-pressure":

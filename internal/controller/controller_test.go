@@ -74,3 +74,56 @@ func TestDavaoRanksAsPublished(t *testing.T) {
 		}
 	}
 }
+
+// The textbook's two-phase example: ratios 0.225 and 0.275 with 10 s lost give a
+// cycle of (1.5·10 + 5)/(1 − 0.5) = 40 s.
+func TestWebstersCycle(t *testing.T) {
+	if got := cycleTime(10, 0.5); got != 40 {
+		t.Errorf("cycle %g s", got)
+	}
+	if got := cycleTime(10, 1.3); got != maxCycle {
+		t.Errorf("an overloaded cycle is %g s", got)
+	}
+	if got := cycleTime(4, 0.01); got != minCycle {
+		t.Errorf("an empty cycle is %g s", got)
+	}
+}
+
+// On the unbalanced intersection the street with more traffic gets more green, in
+// proportion to the volumes that the demand file has.
+func TestWebsterFollowsTheVolumes(t *testing.T) {
+	n, err := sumo.ReadNetwork("../../scenarios/single/single.net.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	turns, err := n.Volumes([]string{"../../scenarios/single/single.rou.xml"}, 0, 3600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 0.058056 + 0.030611 + 0.012667 + 0.002111 + 0.002111 a second, by type.
+	if got := turns[sumo.Movement{From: "north_in", To: "south_out"}]; got < 379.9 || got > 380.1 {
+		t.Errorf("from north to south %g vehicles/h, the file says 380", got)
+	}
+	signal := n.Signals[0]
+	greens := websterGreens(signal, turns)
+	largest, at := 0.0, 0
+	for i, g := range greens {
+		if (g > 0) != signal.Program[i].Green() {
+			t.Errorf("phase %d %s has a green of %g s", i, signal.Program[i].State, g)
+		}
+		if g > largest {
+			largest, at = g, i
+		}
+	}
+	turns[sumo.Movement{From: "east_in", To: "west_out"}] *= 20
+	share := func(greens []float64) float64 {
+		sum := 0.0
+		for _, g := range greens {
+			sum += g
+		}
+		return greens[at] / sum
+	}
+	if again := websterGreens(signal, turns); share(again) >= share(greens) {
+		t.Errorf("more traffic across changed nothing: %v, before %v", again, greens)
+	}
+}

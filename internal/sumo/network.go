@@ -60,6 +60,11 @@ type ProgramPhase struct {
 	State    string  // a letter per link index
 }
 
+// Green reports whether the phase lets somebody drive without ending.
+func (p ProgramPhase) Green() bool {
+	return strings.ContainsAny(p.State, "gG") && !strings.ContainsAny(p.State, "yY")
+}
+
 // xml elements of a .net.xml file, as far as they are used.
 type (
 	xmlEdge struct {
