@@ -16,9 +16,11 @@ import (
 )
 
 type evaluateCmd struct {
-	Net        string   `required:"" placeholder:"FILE" help:"SUMO's network (.net.xml)."`
-	Routes     []string `required:"" placeholder:"FILE" help:"Demand files, each a scenario of its own."`
-	Controller []string `default:"program,actuated,max-pressure" help:"Controllers: program, actuated, max-pressure, longest-queue, random, or a checkpoint (.safetensors)."`
+	Sumocfg    string   `placeholder:"FILE" help:"SUMO's configuration, in place of --net, --routes, --additional, --begin and, where it has an end, --horizon."`
+	Net        string   `placeholder:"FILE" help:"SUMO's network (.net.xml)."`
+	Routes     []string `placeholder:"FILE" help:"Demand files, each a scenario of its own."`
+	Additional []string `placeholder:"FILE" help:"Further files for SUMO, for every scenario."`
+	Controller []string `default:"program,actuated,max-pressure" help:"Controllers: program, webster, actuated, max-pressure, longest-queue, random, or a checkpoint (.safetensors)."`
 	Seeds      []int    `default:"42" help:"SUMO's seeds; the same for every controller."`
 	Begin      int      `default:"0" help:"Second of the demand's own clock at which the warm-up begins."`
 	Warmup     int      `default:"30" help:"Seconds under the network's own program before the measuring begins."`
@@ -42,6 +44,10 @@ type evaluationJSON struct {
 
 // Run measures controllers over the same seconds of the same traffic.
 func (c *evaluateCmd) Run(ctx context.Context, a *app) error {
+	demand, err := c.demand()
+	if err != nil {
+		return err
+	}
 	cfg := sumo.Config{Program: c.Sumo}
 	controllers := make([]controller.Controller, len(c.Controller))
 	for i, name := range c.Controller {
@@ -73,20 +79,21 @@ func (c *evaluateCmd) Run(ctx context.Context, a *app) error {
 	}
 	defer os.RemoveAll(dir)
 
-	total := int64(len(controllers) * len(c.Routes) * len(c.Seeds))
+	total := int64(len(controllers) * len(demand) * len(c.Seeds))
 	done := int64(0)
 	t := newTable("controller", ">full delay s", ">delay s", ">backlog", ">queue", ">km/h", ">veh/h", ">pax/h")
 	for i, ctl := range controllers {
 		name := c.Controller[i]
 		var sum sumo.Metrics
 		n := 0
-		for _, routes := range c.Routes {
-			hash, err := sumo.HashFiles([]string{routes})
+		for _, files := range demand {
+			routes := strings.Join(files, ",")
+			hash, err := sumo.HashFiles(files)
 			if err != nil {
 				return err
 			}
 			for _, seed := range c.Seeds {
-				s := sumo.Scenario{Routes: []string{routes}, Seed: seed, Begin: c.Begin, Warmup: c.Warmup, Horizon: c.Horizon}
+				s := sumo.Scenario{Routes: files, Additional: c.Additional, Seed: seed, Begin: c.Begin, Warmup: c.Warmup, Horizon: c.Horizon}
 				m, err := controller.Evaluate(ctx, env, ctl, s, dir, nil)
 				if err != nil {
 					return explainSUMO(fmt.Errorf("%s on %s with seed %d: %w", name, routes, seed, err))
@@ -117,8 +124,34 @@ func (c *evaluateCmd) Run(ctx context.Context, a *app) error {
 	}
 	a.print(t)
 	a.printf("means over %s and %s, %d s after a warm-up of %d s\n(full delay counts the vehicles that never got in)\n",
-		of(len(c.Routes), "demand file"), of(len(c.Seeds), "seed"), c.Horizon, c.Warmup)
+		of(len(demand), "demand file"), of(len(c.Seeds), "seed"), c.Horizon, c.Warmup)
 	return nil
+}
+
+// demand returns the demand files of each scenario, after a configuration of SUMO has
+// filled in what it says.
+func (c *evaluateCmd) demand() (scenarios [][]string, err error) {
+	if c.Sumocfg != "" {
+		if c.Net != "" || len(c.Routes) > 0 {
+			return nil, &usageError{errors.New("--sumocfg and --net or --routes"), "give one or the other"}
+		}
+		cfg, err := sumo.ReadConfiguration(c.Sumocfg)
+		if err != nil {
+			return nil, err
+		}
+		c.Net, c.Begin, c.Additional = cfg.Net, cfg.Begin, append(cfg.Additional, c.Additional...)
+		if length := cfg.End - cfg.Begin - c.Warmup; cfg.End > 0 && length > 0 {
+			c.Horizon = length
+		}
+		return [][]string{cfg.Routes}, nil
+	}
+	if c.Net == "" || len(c.Routes) == 0 {
+		return nil, &usageError{errors.New("no network or no demand"), "give --net and --routes, or --sumocfg"}
+	}
+	for _, r := range c.Routes {
+		scenarios = append(scenarios, []string{r})
+	}
+	return scenarios, nil
 }
 
 // trained returns the policy of a checkpoint's path, or nil for other names.

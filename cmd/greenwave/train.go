@@ -17,6 +17,7 @@ import (
 type trainCmd struct {
 	File string `arg:"" optional:"" placeholder:"FILE" help:"Configuration of the training (JSON); docs/training.md has every name. Flags win over it."`
 
+	Sumocfg          string   `placeholder:"FILE" help:"SUMO's configuration, in place of --net, --routes, --additional, --begin and, where it has an end, --horizon."`
 	Net              string   `placeholder:"FILE" help:"SUMO's network (.net.xml)."`
 	Routes           []string `placeholder:"FILE" help:"Demand files to train on, each a scenario of its own."`
 	ValidationRoutes []string `placeholder:"FILE" help:"Demand files to choose the best checkpoint on. Default: the last of three or more --routes is held out."`
@@ -44,6 +45,26 @@ func (c *trainCmd) config() (trainer.Config, error) {
 		var err error
 		if cfg, err = trainer.ReadConfig(c.File); err != nil {
 			return cfg, err
+		}
+	}
+	if c.Sumocfg != "" {
+		from, err := sumo.ReadConfiguration(c.Sumocfg)
+		if err != nil {
+			return cfg, err
+		}
+		if len(from.Routes) > 1 {
+			return cfg, fmt.Errorf("SUMO's configuration %s has %d demand files that make one scenario: join them into one, so that it can be told apart from others", c.Sumocfg, len(from.Routes))
+		}
+		cfg.Net, cfg.Routes, cfg.Additional, cfg.Begin = from.Net, from.Routes, from.Additional, from.Begin
+		warmup := 30
+		if cfg.Warmup != nil {
+			warmup = *cfg.Warmup
+		}
+		if c.Warmup != nil {
+			warmup = *c.Warmup
+		}
+		if length := from.End - from.Begin - warmup; from.End > 0 && length > 0 {
+			cfg.Horizon = length
 		}
 	}
 	for _, f := range []struct {

@@ -18,7 +18,7 @@ type Movement struct{ From, To string }
 // files between two times (s of the demand's clock). Where the demand only says from
 // where to where, the vehicles take the quickest way at free flow.
 func (n *Network) Volumes(routes []string, begin, end float64) (map[Movement]float64, error) {
-	v := volumes{network: n, begin: begin, end: end, routes: map[string][]string{}, turns: map[Movement]float64{}}
+	v := volumes{network: n, begin: begin, end: end, routes: map[string][]choice{}, turns: map[Movement]float64{}}
 	for _, path := range routes {
 		if err := v.file(path); err != nil {
 			return nil, fmt.Errorf("demand %s: %w", path, err)
@@ -30,10 +30,16 @@ func (n *Network) Volumes(routes []string, begin, end float64) (map[Movement]flo
 type volumes struct {
 	network    *Network
 	begin, end float64
-	routes     map[string][]string
+	routes     map[string][]choice
 	turns      map[Movement]float64
 	edges      map[string][]*Lane
 	ways       map[[2]string][]string
+}
+
+// choice is a route that a share of the vehicles takes.
+type choice struct {
+	edges []string
+	share float64
 }
 
 // xmlDemand is a route, vehicle, trip or flow, as far as it is used.
@@ -41,6 +47,7 @@ type xmlDemand struct {
 	ID          string      `xml:"id,attr"`
 	Edges       string      `xml:"edges,attr"`
 	Route       string      `xml:"route,attr"`
+	Ref         string      `xml:"refId,attr"`
 	From        string      `xml:"from,attr"`
 	Via         string      `xml:"via,attr"`
 	To          string      `xml:"to,attr"`
@@ -73,7 +80,7 @@ func (v *volumes) file(path string) error {
 			continue
 		}
 		switch start.Name.Local {
-		case "route", "vehicle", "trip", "flow":
+		case "route", "routeDistribution", "vehicle", "trip", "flow":
 			var d xmlDemand
 			if err := dec.DecodeElement(&d, &start); err != nil {
 				return err
@@ -86,8 +93,12 @@ func (v *volumes) file(path string) error {
 }
 
 func (v *volumes) add(kind string, d xmlDemand) error {
-	if kind == "route" {
-		v.routes[d.ID] = strings.Fields(d.Edges)
+	switch kind {
+	case "route":
+		v.routes[d.ID] = []choice{{strings.Fields(d.Edges), 1}}
+		return nil
+	case "routeDistribution":
+		v.routes[d.ID] = v.distribution(d)
 		return nil
 	}
 	perHour := 0.0
@@ -100,27 +111,66 @@ func (v *volumes) add(kind string, d xmlDemand) error {
 	if perHour == 0 {
 		return nil
 	}
-	edges := v.routes[d.Route]
-	if len(d.Inner) > 0 {
-		edges = strings.Fields(d.Inner[0].Edges)
+	choices, err := v.choices(d)
+	if err != nil {
+		return err
 	}
-	if len(edges) == 0 && d.From != "" && d.To != "" {
-		stops := append(append([]string{d.From}, strings.Fields(d.Via)...), d.To)
-		for i := range stops[1:] {
-			way := v.way(stops[i], stops[i+1])
-			if way == nil {
-				return fmt.Errorf("no way leads from %s to %s", stops[i], stops[i+1])
-			}
-			if i > 0 {
-				way = way[1:]
-			}
-			edges = append(edges, way...)
+	for _, c := range choices {
+		for i := 1; i < len(c.edges); i++ {
+			v.turns[Movement{c.edges[i-1], c.edges[i]}] += perHour * c.share
 		}
 	}
-	for i := 1; i < len(edges); i++ {
-		v.turns[Movement{edges[i-1], edges[i]}] += perHour
-	}
 	return nil
+}
+
+// distribution returns the routes of a routeDistribution with their shares.
+func (v *volumes) distribution(d xmlDemand) (choices []choice) {
+	sum := 0.0
+	for _, r := range d.Inner {
+		edges := strings.Fields(r.Edges)
+		if known := v.routes[r.Ref]; len(edges) == 0 && len(known) > 0 {
+			edges = known[0].edges
+		}
+		share := 1.0
+		if r.Probability > 0 {
+			share = r.Probability
+		}
+		choices = append(choices, choice{edges, share})
+		sum += share
+	}
+	for i := range choices {
+		choices[i].share /= sum
+	}
+	return choices
+}
+
+// choices returns the routes that a vehicle, trip or flow takes.
+func (v *volumes) choices(d xmlDemand) ([]choice, error) {
+	switch {
+	case len(d.Inner) > 0:
+		return []choice{{strings.Fields(d.Inner[0].Edges), 1}}, nil
+	case d.Route != "":
+		known, ok := v.routes[d.Route]
+		if !ok {
+			return nil, fmt.Errorf("its route %s is not defined before it", d.Route)
+		}
+		return known, nil
+	case d.From == "" || d.To == "":
+		return nil, errors.New("it has neither a route nor from and to")
+	}
+	stops := append(append([]string{d.From}, strings.Fields(d.Via)...), d.To)
+	var edges []string
+	for i := range stops[1:] {
+		way := v.way(stops[i], stops[i+1])
+		if way == nil {
+			return nil, fmt.Errorf("no way leads from %s to %s", stops[i], stops[i+1])
+		}
+		if i > 0 {
+			way = way[1:]
+		}
+		edges = append(edges, way...)
+	}
+	return []choice{{edges, 1}}, nil
 }
 
 // rate is a flow's vehicles per hour.

@@ -44,7 +44,7 @@ type Config struct {
 	ValidateEvery   int      `json:"validate_every"`   // episodes between validations, each with a checkpoint; default a tenth of the episodes
 	ValidationSeeds int      `json:"validation_seeds"` // SUMO seeds of each validation; default 3
 	TestSeeds       []int    `json:"test_seeds"`       // SUMO seeds of the final comparison; default 1001 to 1005
-	Baselines       []string `json:"baselines"`        // controllers of the final comparison; default program, actuated, max-pressure
+	Baselines       []string `json:"baselines"`        // controllers of the final comparison; default program, webster, actuated, max-pressure
 	LogSteps        int      `json:"log_steps"`        // record every n-th step; default 1
 }
 
@@ -119,7 +119,7 @@ func (c Config) WithDefaults() Config {
 		c.TestSeeds = []int{1001, 1002, 1003, 1004, 1005}
 	}
 	if len(c.Baselines) == 0 {
-		c.Baselines = []string{"program", "actuated", "max-pressure"}
+		c.Baselines = []string{"program", "webster", "actuated", "max-pressure"}
 	}
 	c.Agent = c.Agent.WithDefaults()
 	return c

@@ -101,7 +101,7 @@ func TestATrainingIsRecordedWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := records(t, dir)
-	for kind, want := range map[string]int{"episode": 6, "step": 6 * 40, "checkpoint": 3, "validation": 3 + 3, "baseline": 3} {
+	for kind, want := range map[string]int{"episode": 6, "step": 6 * 40, "checkpoint": 3, "validation": 3 + 3, "baseline": 4} {
 		if got := len(all[kind]); got != want {
 			t.Errorf("%d %s records, expected %d", got, kind, want)
 		}
