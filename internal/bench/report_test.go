@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
 	"os"
@@ -66,26 +65,39 @@ const (
 	end   = "<!-- to here -->"
 )
 
-// writeTable replaces what stands between the markers of a Markdown file.
+// writeTable puts the figures between the markers of a Markdown file. Rows of other
+// figures that are there already stay, each with its own date.
 func writeTable(path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
 	before, rest, ok := strings.Cut(string(text), begin)
-	_, after, closed := strings.Cut(rest, end)
+	old, after, closed := strings.Cut(rest, end)
 	if !ok || !closed {
 		return fmt.Errorf("%s: the markers %q and %q are missing", path, begin, end)
 	}
-	var t bytes.Buffer
-	fmt.Fprintf(&t, "%s%s\n\nMeasured by `make bench` on %s: %s, %d cores, %s, %s.\n\n", before, begin,
-		time.Now().UTC().Format("2006-01-02"), cpu(), runtime.NumCPU(), runtime.Version(), postgresVersion())
-	fmt.Fprint(&t, "| What | Measured | Against | Ratio or figure | Limit | |\n|---|---|---|---|---|---|\n")
-	for _, f := range figures {
-		fmt.Fprintf(&t, "| %s | %s | %s | %s | %s | %s |\n", f.name, f.measured, f.against, f.ratio, f.limit, verdict(f.met))
+	const head = "| What | Measured | Against | Ratio or figure | Limit | | On |\n|---|---|---|---|---|---|---|\n"
+	today := time.Now().UTC().Format(time.DateOnly)
+	var rows []string
+	_, lines, _ := strings.Cut(old, "|---|")
+	for line := range strings.Lines(lines) {
+		if strings.HasPrefix(line, "| ") {
+			rows = append(rows, line)
+		}
 	}
-	fmt.Fprintf(&t, "\n%s%s", end, after)
-	return os.WriteFile(path, t.Bytes(), 0o644)
+	for _, f := range figures {
+		row := fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s |\n", f.name, f.measured, f.against, f.ratio, f.limit, verdict(f.met), today)
+		at := slices.IndexFunc(rows, func(r string) bool { return strings.HasPrefix(r, "| "+f.name+" |") })
+		if at < 0 {
+			rows = append(rows, row)
+		} else {
+			rows[at] = row
+		}
+	}
+	table := fmt.Sprintf("%s%s\n\nMeasured by `make bench`: %s, %d cores, %s, %s.\n\n%s%s\n%s%s", before, begin,
+		cpu(), runtime.NumCPU(), runtime.Version(), postgresVersion(), head, strings.Join(rows, ""), end, after)
+	return os.WriteFile(path, []byte(table), 0o644)
 }
 
 func cpu() string {

@@ -343,3 +343,30 @@ func TestConfigurationFiles(t *testing.T) {
 		}
 	}
 }
+
+// docs/training.md has every name of the configuration.
+func TestEveryNameIsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/training.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names func(v any)
+	names = func(v any) {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return
+		}
+		for name, inner := range m {
+			if name != "frames" && !strings.Contains(string(page), "`"+name+"`") {
+				t.Errorf("docs/training.md has no `%s`", name)
+			}
+			names(inner)
+		}
+	}
+	cfg, err := object(Config{}.WithDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(cfg, "passengers")
+	names(cfg)
+}
