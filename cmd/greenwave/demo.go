@@ -144,7 +144,8 @@ func (c *demoCmd) recorded(a *app, missing error) error {
 const demoBaseline = `SELECT baseline_type,
        round(CAST(baseline_metrics ->> 'full_delay' AS numeric), 1) AS baseline,
        round(CAST(d3qn_metrics ->> 'full_delay' AS numeric), 1) AS d3qn,
-       round(CAST(improvement_percentages ->> 'full_delay' AS numeric), 1) AS better_by_percent
+       round(CAST(improvement_percentages ->> 'full_delay' AS numeric), 1)
+         AS better_by_percent
 FROM baseline_comparisons`
 
 const demoQuery = `SELECT AVG(buses_processed) as avg_buses,

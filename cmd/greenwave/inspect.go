@@ -88,7 +88,7 @@ func (a *app) inspectHeader(path string, whole bool, h journal.Header) error {
 		"host", visible(host),
 		"program", visible(strings.TrimSpace(h.Program+" "+versions(h.Versions))),
 		"commit", visible(commit),
-		"config", wrap(strings.Join(flat(h.Config), ", "), a.width-12, "            "),
+		"config", wrap(strings.Join(flat(h.Config, a.width-13), ", "), a.width-12, "            "),
 	)
 	if !whole {
 		return nil

@@ -57,7 +57,7 @@ func (c *showCmd) Run(ctx context.Context, a *app) error {
 		"reward", fmt.Sprintf("best %s, latest %s", optional(e.BestReward), optional(e.LatestReward)),
 		"", curve,
 		"converged", convergence,
-		"config", wrap(strings.Join(flat(e.Config), ", "), a.width-13, "             "),
+		"config", wrap(strings.Join(flat(e.Config, a.width-14), ", "), a.width-13, "             "),
 	)
 	if len(e.Runs) > 0 {
 		a.printf("\n")
@@ -132,7 +132,7 @@ func spark(sum []float64, n []int) string {
 
 // flat lists the members of a JSON object as name=value, by name: databases do not
 // keep the order in which they were written.
-func flat(object json.RawMessage) []string {
+func flat(object json.RawMessage, n int) []string {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(object, &members) != nil {
 		return nil
@@ -144,7 +144,7 @@ func flat(object json.RawMessage) []string {
 		if json.Unmarshal(members[name], &plain) == nil {
 			text = plain
 		}
-		list = append(list, visible(name+"="+clip(text, 60)))
+		list = append(list, clip(visible(name+"="+clip(text, 60)), n))
 	}
 	return list
 }
