@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
+	"strings"
 
 	"github.com/greenwave-traffic/greenwave/internal/controller"
 	"github.com/greenwave-traffic/greenwave/internal/d3qn"
@@ -72,12 +74,36 @@ func ReadConfig(path string) (Config, error) {
 	dec := json.NewDecoder(f)
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&c); err != nil {
-		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
+		return Config{}, fmt.Errorf("configuration %s: %w; docs/training.md has every name with its default", path, explained(err))
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return Config{}, fmt.Errorf("configuration %s: something follows the object", path)
 	}
 	return c, nil
+}
+
+// explained says in the file's words what encoding/json says in those of Go.
+func explained(err error) error {
+	if te, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		wanted := map[reflect.Kind]string{
+			reflect.Int: "a whole number", reflect.Float64: "a number", reflect.Bool: "true or false", reflect.String: "a text",
+			reflect.Slice: "a list in [ ]", reflect.Map: "an object in { }", reflect.Struct: "an object in { }",
+		}[te.Type.Kind()]
+		if te.Field == "" {
+			return fmt.Errorf("the file must hold %s, not %s", wanted, te.Value)
+		}
+		return fmt.Errorf("%q must be %s, not %s", te.Field, wanted, te.Value)
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return errors.New("it is empty")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("it ends in the middle of the object")
+	}
+	if se, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Errorf("it is not JSON: byte %d: %w", se.Offset, se)
+	}
+	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
 }
 
 // WithDefaults fills the zero fields.

@@ -312,10 +312,19 @@ func TestTheLastOfThreeFilesIsHeldOut(t *testing.T) {
 func TestConfigurationFiles(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"net":"a","episods":3}`:   `unknown field "episods"`,
-		`{"episodes":"many"}`:       "episodes",
+		`{"agent":{"hiden":[1]}}`:   `unknown field "hiden"`,
+		`{"episodes":"many"}`:       `"episodes" must be a whole number, not string`,
+		`{"horizon":60.5}`:          `"horizon" must be a whole number, not number 60.5`,
+		`{"routes":"a.rou.xml"}`:    `"routes" must be a list in [ ], not string`,
+		`{"timing":3}`:              `"timing" must be an object in { }, not number`,
+		`{"separate":1}`:            `"separate" must be true or false, not number`,
+		`{"net":1}`:                 `"net" must be a text, not number`,
+		`[]`:                        "the file must hold an object in { }, not array",
+		``:                          "it is empty",
+		`net: a`:                    "it is not JSON: byte 2",
 		`{} {}`:                     "something follows",
-		`{`:                         "unexpected EOF",
-		`{"agent":{"gamma":"all"}}`: "gamma",
+		`{`:                         "it ends in the middle",
+		`{"agent":{"gamma":"all"}}`: `"agent.gamma" must be a number, not string`,
 	} {
 		path := filepath.Join(t.TempDir(), "training.json")
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
