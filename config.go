@@ -83,6 +83,10 @@ type Config struct {
 	// killed is shown as interrupted two minutes after its last sign of life, so
 	// more than a minute is refused. Defaults to 10 s.
 	HeartbeatEvery time.Duration
+	// ResourcesEvery is how often the run records what its process and its host
+	// use: CPU, memory, disk, and GPU where nvidia-smi is found. It is measured in
+	// the background. Negative does not record it. Defaults to 10 s.
+	ResourcesEvery time.Duration
 
 	// Logger gets what a person should know: a full disk, a database that is
 	// away, refused records. Defaults to slog.Default().
@@ -143,6 +147,9 @@ func (c Config) validate() (settled, error) {
 	}
 	if s.HeartbeatEvery == 0 {
 		s.HeartbeatEvery = 10 * time.Second
+	}
+	if s.ResourcesEvery == 0 {
+		s.ResourcesEvery = 10 * time.Second
 	}
 	if s.FinishTimeout == 0 {
 		s.FinishTimeout = 10 * time.Second

@@ -119,7 +119,7 @@ func (r *recorder) tryAppend(kind record.Kind, data []byte, durable bool) (place
 
 // refuse counts a record that was not recorded and says why.
 func (r *recorder) refuse(kind record.Kind) error {
-	if kind != record.KindHeartbeat {
+	if kind != record.KindHeartbeat && kind != record.KindResource {
 		r.lostMu.Lock()
 		if r.lost == nil {
 			r.lost = map[record.Kind]uint64{}

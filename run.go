@@ -90,6 +90,9 @@ func start(ctx context.Context, cfg settled, prev previous) (*Run, error) {
 		return nil, err
 	}
 	r.watching.Go(r.watch)
+	if cfg.ResourcesEvery > 0 {
+		r.watching.Go(r.sampleResources)
+	}
 	ready := make(chan struct{})
 	r.unwatch = context.AfterFunc(ctx, func() {
 		<-ready // unwatch is set

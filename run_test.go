@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 // quiet is a configuration for tests.
 func quiet(t *testing.T) Config {
 	t.Helper()
-	return Config{Experiment: "corridor/north 1", Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)}
+	return Config{Experiment: "corridor/north 1", Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), ResourcesEvery: -1}
 }
 
 // begin starts a run that the test ends, or the end of the test does.

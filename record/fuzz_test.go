@@ -11,7 +11,7 @@ import (
 // back as the same row; everything in a row is something that PostgreSQL and SQLite
 // can store.
 func FuzzParse(f *testing.F) {
-	kinds := []Kind{KindEpisode, KindStep, KindCheckpoint, KindValidation, KindBaseline, KindExperiment, KindHeartbeat, KindEnd}
+	kinds := []Kind{KindEpisode, KindStep, KindCheckpoint, KindValidation, KindBaseline, KindResource, KindExperiment, KindHeartbeat, KindEnd}
 	add := func(kind Kind, data string) {
 		for i, k := range kinds {
 			if k == kind {

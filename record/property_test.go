@@ -98,7 +98,7 @@ func fill(t *rapid.T, r Record) {
 }
 
 func drawRecord(t *rapid.T) Record {
-	kinds := []Kind{KindEpisode, KindStep, KindCheckpoint, KindValidation, KindBaseline, KindExperiment, KindHeartbeat, KindEnd}
+	kinds := []Kind{KindEpisode, KindStep, KindCheckpoint, KindValidation, KindBaseline, KindResource, KindExperiment, KindHeartbeat, KindEnd}
 	r := New(rapid.SampledFrom(kinds).Draw(t, "kind"))
 	fill(t, r)
 	return r

@@ -3,7 +3,7 @@ package record
 import "fmt"
 
 // Record is a typed record: *Episode, *Step, *Checkpoint, *Validation, *Baseline,
-// *Experiment, *Heartbeat or *End.
+// *Resource, *Experiment, *Heartbeat or *End.
 type Record interface {
 	// Kind says which kind of record it is.
 	Kind() Kind
@@ -40,6 +40,8 @@ func New(kind Kind) Record {
 		return new(Validation)
 	case KindBaseline:
 		return new(Baseline)
+	case KindResource:
+		return new(Resource)
 	case KindExperiment:
 		return new(Experiment)
 	case KindHeartbeat:

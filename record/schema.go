@@ -5,7 +5,7 @@ import "math"
 // Kind names what a journal line holds.
 type Kind string
 
-// The kinds of records. The first five become rows of their own; the others
+// The kinds of records. The first six become rows of their own; the others
 // change the rows of the experiment and the run.
 const (
 	KindEpisode    Kind = "episode"    // a finished episode: training_episodes
@@ -13,6 +13,7 @@ const (
 	KindCheckpoint Kind = "checkpoint" // saved model weights: model_checkpoints
 	KindValidation Kind = "validation" // a policy on held-out scenarios: validation_results
 	KindBaseline   Kind = "baseline"   // a comparison with an untrained controller: baseline_comparisons
+	KindResource   Kind = "resource"   // what the trainer's process and host use: run_resources
 	KindExperiment Kind = "experiment" // a change to the experiment's own row
 	KindHeartbeat  Kind = "heartbeat"  // the run is alive
 	KindEnd        Kind = "end"        // the run has ended, with its status
@@ -81,7 +82,7 @@ func SchemaOf(k Kind) *Schema { return schemas[k] }
 // Tabled lists the schemas of the kinds that have a table, in the order in which
 // the tables depend on each other.
 func Tabled() []*Schema {
-	return []*Schema{Episodes, Steps, Checkpoints, Validations, Baselines}
+	return []*Schema{Episodes, Steps, Checkpoints, Validations, Baselines, Resources}
 }
 
 var inf = math.Inf(1)
@@ -181,6 +182,18 @@ var (
 		other("notes", Text, "Free text."),
 	}}
 
+	Resources = &Schema{Kind: KindResource, Table: "run_resources", Fields: []Field{
+		num("process_cpu_percent", Float, 0, inf, "%", "CPU time of the trainer's process since the sample before; 100 is one core."),
+		num("process_memory_mb", Float, 0, inf, "MB", "Resident memory of the trainer's process in megabytes (10^6 bytes)."),
+		num("host_cpu_percent", Float, 0, 100, "%", "CPU time of the whole host since the sample before; 100 is all cores."),
+		num("host_memory_used_mb", Float, 0, inf, "MB", "Memory of the host in use, without caches, in megabytes (10^6 bytes)."),
+		num("host_memory_total_mb", Float, 0, inf, "MB", "Memory of the host in megabytes (10^6 bytes)."),
+		num("disk_free_mb", Float, 0, inf, "MB", "Free space for the journal's folder in megabytes (10^6 bytes)."),
+		num("disk_total_mb", Float, 0, inf, "MB", "Size of the disk that holds the journal's folder in megabytes (10^6 bytes)."),
+		other("gpus", JSON, "GPUs as nvidia-smi shows them: a list of index, name, utilization_percent, memory_used_mb, memory_total_mb."),
+		other("sampled_at", Time, "When it was measured; the time of logging unless the record says otherwise."),
+	}}
+
 	Experiments = &Schema{Kind: KindExperiment, Fields: []Field{
 		other("description", Text, "What the experiment is about."),
 		object(other("config", JSON, "All hyperparameters.")),
@@ -199,7 +212,7 @@ var (
 var schemas = map[Kind]*Schema{}
 
 func init() {
-	for _, s := range []*Schema{Episodes, Steps, Checkpoints, Validations, Baselines, Experiments, Heartbeats, Ends} {
+	for _, s := range []*Schema{Episodes, Steps, Checkpoints, Validations, Baselines, Resources, Experiments, Heartbeats, Ends} {
 		s.index = make(map[string]int, len(s.Fields))
 		s.time = -1
 		for i, f := range s.Fields {

@@ -9,12 +9,12 @@ import (
 )
 
 func records() []Record {
-	return []Record{&Episode{}, &Step{}, &Checkpoint{}, &Validation{}, &Baseline{}, &Experiment{}, &Heartbeat{}, &End{}}
+	return []Record{&Episode{}, &Step{}, &Checkpoint{}, &Validation{}, &Baseline{}, &Resource{}, &Experiment{}, &Heartbeat{}, &End{}}
 }
 
 // snake turns a Go name into a JSON name: PTAvgWaiting, ModelSizeMB, CheckpointID.
 func snake(name string) string {
-	for _, short := range []string{"D3QN", "PT", "MB", "ID"} {
+	for _, short := range []string{"D3QN", "PT", "MB", "ID", "CPU", "GPU"} {
 		if i := strings.Index(name, short); i >= 0 {
 			name = name[:i] + string(short[0]) + strings.ToLower(short[1:]) + name[i+len(short):]
 		}

@@ -115,7 +115,7 @@ func TestManifest(t *testing.T) {
 			for _, f := range m.Files {
 				rows[f.Table] = f.Rows
 			}
-			want := map[string]int64{"experiments": 1, "training_episodes": 2, "training_steps": 5, "model_checkpoints": 2, "validation_results": 1, "baseline_comparisons": 1}
+			want := map[string]int64{"experiments": 1, "training_episodes": 2, "training_steps": 5, "model_checkpoints": 2, "validation_results": 1, "baseline_comparisons": 1, "run_resources": 0}
 			if !reflect.DeepEqual(rows, want) {
 				t.Errorf("rows %v, want %v", rows, want)
 			}
@@ -131,7 +131,7 @@ func TestManifest(t *testing.T) {
 			if string(a) != string(b) {
 				t.Errorf("written  %s\nread back %s", a, b)
 			}
-			if got := len(names(t, dir)); got != 7 {
+			if got := len(names(t, dir)); got != 8 {
 				t.Errorf("the folder has %v", names(t, dir))
 			}
 			for _, f := range m.Files {
@@ -204,7 +204,7 @@ func TestAnExportIsNotOverwritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{"baseline_comparisons.parquet", "experiments.parquet", "manifest.json", "model_checkpoints.parquet", "notes.txt",
-		"training_episodes.parquet", "training_steps.parquet", "validation_results.parquet"}
+		"run_resources.parquet", "training_episodes.parquet", "training_steps.parquet", "validation_results.parquet"}
 	if got := names(t, dir); !reflect.DeepEqual(got, want) {
 		t.Errorf("the folder has %v, want %v", got, want)
 	}

@@ -62,6 +62,9 @@ type Settled struct {
 	// LastSign is the latest time at which a record was logged; zero when the
 	// batch has no entries.
 	LastSign time.Time
+	// LastRecord is the same of records that show progress: neither heartbeats nor
+	// resources, which a run that hangs still sends.
+	LastRecord time.Time
 }
 
 // Settle decides which entries of a batch are written: of those with one key, the
@@ -76,7 +79,11 @@ func Settle(b *Batch) Settled {
 		if e.Time.After(s.LastSign) {
 			s.LastSign = e.Time
 		}
-		switch e.Row.Schema.Kind {
+		kind := e.Row.Schema.Kind
+		if kind != record.KindHeartbeat && kind != record.KindResource && e.Time.After(s.LastRecord) {
+			s.LastRecord = e.Time
+		}
+		switch kind {
 		case record.KindExperiment:
 			s.Changes = append(s.Changes, e)
 		case record.KindHeartbeat:

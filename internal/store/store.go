@@ -42,6 +42,7 @@ type State struct {
 	Superseded    uint64    // of these, lost to a record that was logged later
 	Status        string    // running, completed, failed, interrupted, paused
 	LastHeartbeat time.Time // last sign of life; zero when none
+	LastRecord    time.Time // last record that shows progress: neither heartbeat nor resources
 	UpdatedAt     time.Time // when the cursor was last moved
 }
 

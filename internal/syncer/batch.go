@@ -126,7 +126,9 @@ func (b *batch) whereIs(seq uint64) string {
 }
 
 // urgent reports whether a record of the kind is sent at once.
-func urgent(k record.Kind) bool { return k != record.KindStep && k != record.KindHeartbeat }
+func urgent(k record.Kind) bool {
+	return k != record.KindStep && k != record.KindHeartbeat && k != record.KindResource
+}
 
 // plainText makes a reason that every database can hold: valid UTF-8 without NUL,
 // not longer than maxReason.

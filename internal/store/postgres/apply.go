@@ -17,9 +17,12 @@ import (
 // tables are the tables of records, in the order of store.Settled.Rows.
 var tables = record.Tabled()
 
+// nTables is their number.
+const nTables = 6
+
 // plan says for each table whether its rows are merged, because some of them may be
 // there already, or copied straight in.
-type plan [5]bool
+type plan [nTables]bool
 
 func (p plan) merges() bool { return p != plan{} }
 
@@ -117,7 +120,7 @@ type look struct {
 	endedAt      *time.Time
 	extra        []byte
 	version      int64
-	largest      [5]*store.Key
+	largest      [nTables]*store.Key
 	row          store.ExperimentRow
 }
 
@@ -249,9 +252,9 @@ func (l *look) lifecycle(b *pgx.Batch, batch *store.Batch, settled *store.Settle
 	if err != nil {
 		return fmt.Errorf("%w: %w", store.ErrRefused, err)
 	}
-	b.Queue(`UPDATE training_runs SET last_heartbeat = greatest(last_heartbeat, $2),
+	b.Queue(`UPDATE training_runs SET last_heartbeat = greatest(last_heartbeat, $2), last_record = greatest(last_record, $5),
 		status = CASE WHEN status = 'interrupted' AND ended_at IS NULL AND $2 > now() - $3::interval THEN 'running' ELSE status END,
-		extra = $4 WHERE id = $1`, batch.RunID, settled.LastSign, store.StaleAfter, jsonArg(extra))
+		extra = $4 WHERE id = $1`, batch.RunID, settled.LastSign, store.StaleAfter, jsonArg(extra), timeOrNull(settled.LastRecord))
 	if e := settled.End; e != nil && (l.endedAt == nil || !e.Time.Before(*l.endedAt)) {
 		b.Queue(`UPDATE training_runs SET status = $2, reason = $3, ended_at = $4 WHERE id = $1`,
 			batch.RunID, textArg(e.Row.Get("status")), textArg(e.Row.Get("reason")), e.Time)
@@ -314,6 +317,13 @@ func jsonArg(j json.RawMessage) any {
 		return nil
 	}
 	return []byte(j)
+}
+
+func timeOrNull(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t
 }
 
 func textArg(v record.Value) any {

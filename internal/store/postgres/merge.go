@@ -46,7 +46,7 @@ func (c *counts) credit(b *pgx.Batch, runID string) {
 // mergeSQL are the statements that merge a stage into its table.
 type mergeSQL struct{ stage, create, contest, upsert, drop string }
 
-var merging = func() (m [5]mergeSQL) {
+var merging = func() (m [nTables]mergeSQL) {
 	for i, s := range tables {
 		m[i] = mergeStatements(s)
 	}

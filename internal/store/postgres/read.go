@@ -87,7 +87,7 @@ func utc(t *time.Time) time.Time {
 }
 
 const selectStates = `SELECT r.id::text, coalesce(e.experiment_name, r.experiment_name), coalesce(e.id::text, ''),
-	r.cursor, r.dead, r.superseded, r.status, r.last_heartbeat, r.updated_at
+	r.cursor, r.dead, r.superseded, r.status, r.last_heartbeat, r.last_record, r.updated_at
 	FROM training_runs r LEFT JOIN experiments e ON e.id = r.experiment_id `
 
 // States returns what is known about runs: see store.Reader.
@@ -126,11 +126,11 @@ func scanState(row pgx.CollectableRow) (store.State, error) {
 	var (
 		st                       store.State
 		cursor, dead, superseded int64
-		heartbeat                *time.Time
+		heartbeat, latest        *time.Time
 	)
-	err := row.Scan(&st.RunID, &st.Experiment, &st.ExperimentID, &cursor, &dead, &superseded, &st.Status, &heartbeat, &st.UpdatedAt)
+	err := row.Scan(&st.RunID, &st.Experiment, &st.ExperimentID, &cursor, &dead, &superseded, &st.Status, &heartbeat, &latest, &st.UpdatedAt)
 	st.Cursor, st.Dead, st.Superseded = uint64(cursor), uint64(dead), uint64(superseded)
-	st.LastHeartbeat, st.UpdatedAt = utc(heartbeat), st.UpdatedAt.UTC()
+	st.LastHeartbeat, st.LastRecord, st.UpdatedAt = utc(heartbeat), utc(latest), st.UpdatedAt.UTC()
 	return st, err
 }
 

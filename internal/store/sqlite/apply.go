@@ -190,6 +190,11 @@ func (t *tx) sign(run *runRow, settled *store.Settled) error {
 			return err
 		}
 	}
+	if settled.LastRecord.UnixMicro() > run.lastRecord.UnixMicro() {
+		if _, err := t.exec(`UPDATE training_runs SET last_record = ? WHERE id = ?`, timeText(settled.LastRecord), run.id); err != nil {
+			return err
+		}
+	}
 	extra, err := store.MergeExtra(run.extra, settled)
 	if err != nil {
 		return err

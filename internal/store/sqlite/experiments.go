@@ -110,7 +110,7 @@ func scanExperiment(row interface{ Scan(...any) error }) (store.Experiment, erro
 // scanStates reads rows of runColumns and closes them.
 func scanStates(rows *sql.Rows) ([]store.State, error) {
 	defer rows.Close()
-	values, into := scanTargets(11)
+	values, into := scanTargets(12)
 	var states []store.State
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {

@@ -179,13 +179,13 @@ func (s *Store) MarkInterrupted(ctx context.Context, runID string, since time.Ti
 type runRow struct {
 	id, experimentID, experiment, status string
 	cursor, dead, superseded             int64
-	lastHeartbeat, updatedAt             time.Time
+	lastHeartbeat, lastRecord, updatedAt time.Time
 	ended                                bool
 	extra                                []byte
 }
 
 const runColumns = `r.id, coalesce(e.id, ''), coalesce(e.experiment_name, r.experiment_name), r.status,
-	r.cursor, r.dead, r.superseded, r.last_heartbeat, r.updated_at, r.ended_at IS NOT NULL, r.extra`
+	r.cursor, r.dead, r.superseded, r.last_heartbeat, r.updated_at, r.ended_at IS NOT NULL, r.extra, r.last_record`
 
 const runFrom = ` FROM training_runs r LEFT JOIN experiments e ON e.id = r.experiment_id `
 
@@ -211,6 +211,9 @@ func scanRun(row []driver.Value) (*runRow, error) {
 	if r.updatedAt, err = asTime(row[8]); err != nil {
 		return nil, fmt.Errorf("training_runs.updated_at of %s: %w", r.id, err)
 	}
+	if r.lastRecord, err = asTime(row[11]); err != nil {
+		return nil, fmt.Errorf("training_runs.last_record of %s: %w", r.id, err)
+	}
 	return r, nil
 }
 
@@ -218,7 +221,7 @@ func (r *runRow) state() store.State {
 	return store.State{
 		RunID: r.id, Experiment: r.experiment, ExperimentID: r.experimentID,
 		Cursor: uint64(r.cursor), Dead: uint64(r.dead), Superseded: uint64(r.superseded),
-		Status: r.status, LastHeartbeat: r.lastHeartbeat, UpdatedAt: r.updatedAt,
+		Status: r.status, LastHeartbeat: r.lastHeartbeat, LastRecord: r.lastRecord, UpdatedAt: r.updatedAt,
 	}
 }
 

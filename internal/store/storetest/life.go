@@ -31,8 +31,12 @@ func testLife(b *bench) {
 			b.Errorf("last sign of life is %v", seen)
 		}
 		b.logAt(run, start, heartbeat()) // a clock that jumped back
-		equal(b, "last sign of life", b.state(run.RunID).LastHeartbeat, seen)
-		at := time.Now().Truncate(time.Microsecond)
+		later := time.Now().Add(time.Millisecond)
+		b.logAt(run, later, heartbeat())
+		b.logAt(run, later, parse(record.KindResource, `{"disk_free_mb":1}`))
+		equal(b, "last record, heartbeats and resources aside", b.state(run.RunID).LastRecord, seen)
+		equal(b, "last sign of life", b.state(run.RunID).LastHeartbeat, later.UTC().Truncate(time.Microsecond))
+		at := later.Add(time.Second).Truncate(time.Microsecond)
 		b.logAt(run, at, parse(record.KindEnd, `{"status":%q,"reason":"said so","peak_mb":12}`, status))
 		state, e := b.state(run.RunID), b.experiment(status)
 		equal(b, "status of the run", state.Status, status)

@@ -50,6 +50,10 @@ func specimens() []record.Row {
 			"improvement_percentages":{"w":50},"statistical_tests":{"w":{"method":"t","p":0.01}},"significance_results":{"w":true},
 			"comparison_date":"2026-03-01T09:00:00Z","notes":"line one\nline 'two'\t"}`),
 		parse(record.KindBaseline, `{"baseline_type":"fixed_time","test_scenarios":3}`),
+		parse(record.KindResource, `{"process_cpu_percent":250.5,"process_memory_mb":512.25,"host_cpu_percent":99.9,"host_memory_used_mb":8000,
+			"host_memory_total_mb":16000,"disk_free_mb":0,"disk_total_mb":512000,"gpus":[{"index":0,"name":"A","utilization_percent":12}],
+			"sampled_at":"2026-03-01T09:00:00Z","fans":2}`),
+		parse(record.KindResource, `{}`),
 	}
 }
 

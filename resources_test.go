@@ -1,0 +1,116 @@
+package greenwave
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/greenwave-traffic/greenwave/record"
+)
+
+// A run records what it uses, on this machine: the numbers are plausible.
+func TestResources(t *testing.T) {
+	cfg := quiet(t)
+	cfg.ResourcesEvery = 20 * time.Millisecond
+	run := begin(t, cfg)
+	var samples []line
+	for deadline := time.Now().Add(20 * time.Second); len(samples) < 3; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d samples in 20 s", len(samples))
+		}
+		if err := run.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		samples = samples[:0]
+		for _, l := range read(t, run.Dir()) {
+			if l.Kind == string(record.KindResource) {
+				samples = append(samples, l)
+			}
+		}
+	}
+	if err := run.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	last := samples[len(samples)-1].fields
+	number := func(name string) float64 {
+		v, ok := last[name].(float64)
+		if !ok {
+			t.Errorf("%s is %v", name, last[name])
+		}
+		return v
+	}
+	if mb := number("process_memory_mb"); mb < 2 || mb > number("host_memory_total_mb") {
+		t.Errorf("the process has %v MB", mb)
+	}
+	if used, total := number("host_memory_used_mb"), number("host_memory_total_mb"); used <= 0 || used > total {
+		t.Errorf("%v of %v MB of memory in use", used, total)
+	}
+	if free, total := number("disk_free_mb"), number("disk_total_mb"); free <= 0 || free > total {
+		t.Errorf("%v of %v MB of disk free", free, total)
+	}
+	if cpu := number("process_cpu_percent"); cpu < 0 || cpu > 100_000 {
+		t.Errorf("CPU of the process is %v %%", cpu)
+	}
+	if got := run.Report().NotRecorded; got != 0 {
+		t.Errorf("%d lost", got)
+	}
+}
+
+// CPU time is that of the interval: a process that spins on one core uses about 100 %.
+func TestProcessCPU(t *testing.T) {
+	s := newSampler(time.Now())
+	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
+	}
+	var r record.Resource
+	s.sample(t.Context(), time.Now(), t.TempDir(), &r)
+	// Other processes want the cores too, so only a floor can be told.
+	if r.ProcessCPUPercent == nil || *r.ProcessCPUPercent < 10 {
+		t.Errorf("a process that spins uses %v %% of a core", r.ProcessCPUPercent)
+	}
+}
+
+// A program that calls itself nvidia-smi is asked as the real one; one that hangs
+// is not waited for when the run ends.
+func TestGPUs(t *testing.T) {
+	dir := t.TempDir()
+	smi := filepath.Join(dir, "nvidia-smi")
+	program := func(body string) {
+		t.Helper()
+		if err := os.WriteFile(smi, []byte("#!/bin/sh\n"+body), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program("printf '0, NVIDIA A100, 35, 1024, 40960\\n1, Tesla M60, [N/A], 1, 2\\n'")
+	gpus := askGPUs(t.Context(), smi)
+	if len(gpus) != 2 {
+		t.Fatalf("GPUs are %v", gpus)
+	}
+	first, second := gpus[0].(map[string]any), gpus[1].(map[string]any)
+	if first["name"] != "NVIDIA A100" || first["index"] != 0.0 || first["utilization_percent"] != 35.0 || first["memory_used_mb"] != 1024*1.048576 {
+		t.Errorf("the first is %v", first)
+	}
+	if _, known := second["utilization_percent"]; known || second["index"] != 1.0 {
+		t.Errorf("the second is %v", second)
+	}
+	program("exit 9")
+	if gpus := askGPUs(t.Context(), smi); gpus != nil {
+		t.Errorf("one that fails says %v", gpus)
+	}
+
+	program("exec sleep 60")
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	cfg := quiet(t)
+	cfg.ResourcesEvery = time.Millisecond
+	run := begin(t, cfg)
+	if err := run.LogEpisode(Episode{EpisodeNumber: 1}); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if err := run.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begun); took > smiTime {
+		t.Errorf("Finish took %v", took)
+	}
+}
