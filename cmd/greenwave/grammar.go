@@ -24,6 +24,8 @@ type cli struct {
 	Query       queryCmd       `cmd:"" group:"ask" help:"Run one SQL statement that reads."`
 	Export      exportCmd      `cmd:"" group:"ask" help:"Write an experiment to files, with a manifest of row counts and SHA-256."`
 
+	Serve serveCmd `cmd:"" group:"watch" help:"Serve the dashboard, the API and live events, and sync what is watched."`
+
 	Migrate migrateCmd `cmd:"" group:"manage" help:"Lay out the tables, or say which version they have."`
 	Demo    demoCmd    `cmd:"" group:"manage" help:"Train a small controller, kill it, resume, sync, verify and query: in seconds, without services."`
 	Version versionCmd `cmd:"" group:"manage" help:"Print the version."`
@@ -33,5 +35,6 @@ var groups = []kong.Group{
 	{Key: "record", Title: "From the journal to the database:"},
 	{Key: "simulate", Title: "With the SUMO simulator:"},
 	{Key: "ask", Title: "From the database:"},
+	{Key: "watch", Title: "To look at it:"},
 	{Key: "manage", Title: "Around it:"},
 }

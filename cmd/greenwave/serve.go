@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/greenwave-traffic/greenwave/internal/importer"
+	"github.com/greenwave-traffic/greenwave/internal/server"
+	"github.com/greenwave-traffic/greenwave/internal/store"
+	"github.com/greenwave-traffic/greenwave/internal/syncer"
+)
+
+type serveCmd struct {
+	Listen    string   `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on. Anything but a loopback address needs --token-file or GREENWAVE_TOKEN."`
+	Watch     []string `placeholder:"DIR" help:"Sync this folder while it grows: journals of runs, and logs such as production_logs. May be repeated."`
+	TokenFile string   `placeholder:"FILE" help:"File with the tokens that callers must show, one a line. Without it: GREENWAVE_TOKEN."`
+	Host      []string `placeholder:"NAME" help:"Name by which the server is called, beside localhost; * for any. With tokens: any, unless this is given."`
+	Net       string   `placeholder:"FILE" help:"SUMO network (.net.xml) to draw for experiments whose own is not on this machine."`
+	Timezone  string   `placeholder:"ZONE" default:"UTC" help:"Zone of times in watched logs that are written without one, as Asia/Manila."`
+}
+
+// Run serves until a signal.
+func (c *serveCmd) Run(ctx context.Context, a *app) error {
+	zone, err := time.LoadLocation(c.Timezone)
+	if err != nil {
+		return &usageError{fmt.Errorf("--timezone %q is not a time zone", c.Timezone), "use a name such as Asia/Manila or UTC"}
+	}
+	tokens, err := c.tokens(a)
+	if err != nil {
+		return err
+	}
+	hosts := c.Host
+	if len(tokens) == 0 && !loopback(c.Listen) {
+		return &usageError{fmt.Errorf("--listen %s can be reached from other machines, and no token is set", c.Listen), "set GREENWAVE_TOKEN or give --token-file, or listen on 127.0.0.1"}
+	}
+	if len(tokens) > 0 && len(hosts) == 0 {
+		hosts = []string{"*"} // a page of another site does not have the token
+	}
+	if c.Net != "" {
+		if _, err := os.Stat(c.Net); err != nil {
+			return &usageError{fmt.Errorf("--net: %w", err), "give a SUMO network (.net.xml)"}
+		}
+	}
+	for _, dir := range c.Watch {
+		if _, err := os.Stat(dir); err != nil {
+			return next(fmt.Errorf("--watch: %w", err), "give the folder of your runs, or production_logs; make it first when the trainer will")
+		}
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return next(fmt.Errorf("--listen: %w", err), "another server may be there: give another port, as --listen 127.0.0.1:8081")
+	}
+	st, err := a.openWriterWaiting(ctx, true)
+	if err != nil {
+		_ = l.Close()
+		return err
+	}
+	defer st.Close()
+
+	w := &watching{a: a, store: st, zone: zone}
+	s := server.New(server.Options{
+		Store: st, Tokens: tokens, Hosts: hosts, Syncs: w.reports, Networks: &server.Networks{File: c.Net},
+		Version: programVersion(), Logger: a.logger(), Now: a.now,
+	})
+	w.changed = s.Changed
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := s.Run(ctx); err != nil {
+			a.warnf("live events from other processes stopped: %s", oneLine(describe(err)))
+		}
+	})
+	for _, dir := range c.Watch {
+		wg.Go(func() { w.folder(ctx, dir) })
+	}
+	a.printf("http://%s  database %s%s\n", shown(l.Addr()), st.Name(), watchedText(c.Watch))
+	err = s.Serve(ctx, l, 5*time.Second)
+	cancel()
+	wg.Wait()
+	if err == nil {
+		a.printf("stopped: %s\n", w.summary())
+	}
+	return err
+}
+
+func watchedText(dirs []string) string {
+	if len(dirs) == 0 {
+		return ""
+	}
+	return "  watching " + visible(strings.Join(dirs, ", "))
+}
+
+func (c *serveCmd) tokens(a *app) ([]string, error) {
+	text := a.getenv("GREENWAVE_TOKEN")
+	if c.TokenFile != "" {
+		raw, err := os.ReadFile(c.TokenFile)
+		if err != nil {
+			return nil, &usageError{fmt.Errorf("--token-file: %w", err), "give a file with one token a line"}
+		}
+		text = string(raw)
+	}
+	var tokens []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if len(line) < 16 {
+			return nil, &usageError{errors.New("a token has fewer than 16 characters"), "make one with: openssl rand -hex 24"}
+		}
+		tokens = append(tokens, line)
+	}
+	if c.TokenFile != "" && len(tokens) == 0 {
+		return nil, &usageError{fmt.Errorf("--token-file: %s holds no token", visible(c.TokenFile)), "write one a line"}
+	}
+	return tokens, nil
+}
+
+// loopback reports whether an address is reached from this machine only.
+func loopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func shown(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return addr.String()
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// watching syncs folders while they grow.
+type watching struct {
+	a       *app
+	store   store.Store
+	zone    *time.Location
+	changed func([]string)
+
+	mu    sync.Mutex
+	syncs []*syncer.Syncer
+}
+
+// telling is a database that says which experiments a batch has changed, before
+// anybody else could notice.
+type telling struct {
+	store.Store
+	changed func([]string)
+}
+
+func (t telling) Apply(ctx context.Context, b store.Batch) (store.Result, error) {
+	res, err := t.Store.Apply(ctx, b)
+	if err == nil {
+		t.changed([]string{strings.ToLower(b.ExperimentID)})
+	}
+	return res, err
+}
+
+func (w *watching) syncer() (*syncer.Syncer, error) {
+	cfg := syncer.Config{Follow: true, Logger: w.a.logger(), Now: w.a.now, MaxDelay: 100 * time.Millisecond, Rescan: time.Second, Poll: 25 * time.Millisecond}
+	s, err := syncer.New(telling{w.store, w.changed}, cfg)
+	if err == nil {
+		w.mu.Lock()
+		w.syncs = append(w.syncs, s)
+		w.mu.Unlock()
+	}
+	return s, err
+}
+
+// folder follows the journals of a folder and the logs of other loggers in it. What
+// goes wrong with one is said, and does not stop the others.
+func (w *watching) folder(ctx context.Context, dir string) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	s, err := w.syncer()
+	if err != nil {
+		w.a.warnf("--watch %s: %s", visible(dir), oneLine(err.Error()))
+		return
+	}
+	wg.Go(func() {
+		if _, err := s.Folder(ctx, dir); err != nil && ctx.Err() == nil {
+			w.a.warnf("--watch %s: %s", visible(dir), oneLine(describe(err)))
+		}
+	})
+	files := importer.NewWatcher([]string{dir}, importer.Options{Location: w.zone, Follow: true})
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		sources, faults := files.Scan()
+		for _, f := range faults {
+			w.a.warnf("--watch %s: %s", visible(dir), oneLine(describe(f)))
+		}
+		if len(sources) > 0 {
+			if s, err := w.syncer(); err == nil {
+				wg.Go(func() {
+					defer func() {
+						for _, src := range sources {
+							_ = src.Close() // they were only read
+						}
+					}()
+					if _, err := s.Sources(ctx, plainSources(sources)); err != nil && ctx.Err() == nil {
+						w.a.warnf("--watch %s: %s", visible(dir), oneLine(describe(err)))
+					}
+				})
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// reports returns where every run stands that is or was followed.
+func (w *watching) reports() []syncer.Report {
+	w.mu.Lock()
+	syncs := slices.Clone(w.syncs)
+	w.mu.Unlock()
+	var all []syncer.Report
+	for _, s := range syncs {
+		all = append(all, s.Reports()...)
+	}
+	return all
+}
+
+// summary says what the syncs did.
+func (w *watching) summary() string {
+	var settled, pending, dead uint64
+	runs := 0
+	for _, r := range w.reports() {
+		runs++
+		settled += r.New
+		pending += r.Pending
+		dead += r.Dead
+	}
+	if runs == 0 {
+		return "nothing was watched"
+	}
+	return fmt.Sprintf("%s watched, %s synced, %s waiting, %s dead", of(runs, "run"), of(settled, "record"), count(pending), count(dead))
+}

@@ -1,0 +1,134 @@
+package server
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// cookie holds the token of somebody who logged in with a browser.
+const cookie = "greenwave_token"
+
+// policy is what pages of the dashboard may do: nothing leaves the machine.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; " +
+	"font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+// guard lets in who may come in: the right host, no foreign page, a known token.
+func (s *Server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		if !s.hostKnown(r.Host) {
+			s.fail(w, r, &Failure{Status: http.StatusMisdirectedRequest, Code: "foreign_host",
+				Message: fmt.Sprintf("this server does not answer for the host %q: call it by localhost, or start it with --host", r.Host)})
+			return
+		}
+		if origin := r.Header.Get("Origin"); origin != "" && !sameHost(origin, r.Host) || r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Method != http.MethodGet {
+			s.fail(w, r, &Failure{Status: http.StatusForbidden, Code: "foreign_origin",
+				Message: "the request comes from a page of another site: pages of this server only may call it"})
+			return
+		}
+		if s.open(r.URL.Path) || s.known(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		h.Set("WWW-Authenticate", `Bearer realm="greenwave"`)
+		s.fail(w, r, &Failure{Status: http.StatusUnauthorized, Code: "token_missing",
+			Message: "a token is needed: send Authorization: Bearer TOKEN, or log in on the dashboard"})
+	})
+}
+
+// open are the paths that need no token: the dashboard's own files, which hold no
+// data, the way in, and what a load balancer asks.
+func (s *Server) open(path string) bool {
+	if len(s.opt.Tokens) == 0 {
+		return true
+	}
+	switch path {
+	case "/api/v1/login", "/api/v1/health", "/api/v1/ready", "/api/v1/openapi.json":
+		return true
+	}
+	return !strings.HasPrefix(path, "/api/") && path != "/metrics"
+}
+
+func (s *Server) known(r *http.Request) bool {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		c, err := r.Cookie(cookie)
+		if err != nil {
+			return false
+		}
+		token = c.Value
+	}
+	return s.valid(token)
+}
+
+// valid compares in a time that does not depend on how much is right.
+func (s *Server) valid(token string) bool {
+	given := sha256.Sum256([]byte(token))
+	ok := 0
+	for _, t := range s.opt.Tokens {
+		want := sha256.Sum256([]byte(t))
+		ok |= subtle.ConstantTimeCompare(given[:], want[:])
+	}
+	return ok == 1
+}
+
+func (s *Server) hostKnown(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
+	if name == "localhost" || slices.Contains(s.opt.Hosts, "*") || slices.Contains(s.opt.Hosts, name) {
+		return true
+	}
+	ip, err := netip.ParseAddr(name)
+	return err == nil && ip.IsLoopback()
+}
+
+func sameHost(origin, host string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && strings.EqualFold(u.Host, host)
+}
+
+// Login is what the dashboard sends.
+type Login struct {
+	Token string `json:"token"`
+}
+
+// login gives a browser the cookie for a token.
+func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
+	var in Login
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&in); err != nil {
+		return badRequest("not_json", `the body must be {"token": "…"}`)
+	}
+	if len(s.opt.Tokens) > 0 && !s.valid(strings.TrimSpace(in.Token)) {
+		return &Failure{Status: http.StatusUnauthorized, Code: "token_wrong", Message: "this token is not known here: ask who runs the server for one"}
+	}
+	http.SetCookie(w, &http.Cookie{
+		Name: cookie, Value: strings.TrimSpace(in.Token), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https", MaxAge: int((30 * 24 * time.Hour).Seconds()),
+	})
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// logout takes the cookie away.
+func (s *Server) logout(w http.ResponseWriter, _ *http.Request) error {
+	http.SetCookie(w, &http.Cookie{Name: cookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: -1})
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

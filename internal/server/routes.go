@@ -1,0 +1,109 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/greenwave-traffic/greenwave/record"
+)
+
+// Route is one thing that can be asked for.
+type Route struct {
+	Method, Path string
+	Summary      string  // one sentence, for the OpenAPI document
+	Params       []Param // of the query; those of the path are known by their names
+	Body         any     // a value of the type of the JSON body; nil: none
+	BodyType     string  // of a body that is not JSON
+	Result       any     // a value of the type of the JSON answer; nil: no content, or ResultType
+	ResultType   string  // of an answer that is not JSON
+	Rows         record.Kind
+	Stream       bool // the answer does not end by itself
+
+	handler func(http.ResponseWriter, *http.Request) error
+}
+
+// Param is a parameter of a query.
+type Param struct {
+	Name, Type, Doc string
+	OneOf           []string
+	Required        bool
+}
+
+func page(usual, most string) []Param {
+	return []Param{
+		{Name: "limit", Type: "integer", Doc: "Rows of a page, from 1 to " + most + "; " + usual + " unless it is given."},
+		{Name: "cursor", Type: "string", Doc: "next of the page before. It belongs to the query that gave it."},
+	}
+}
+
+var (
+	columnsParam = Param{Name: "columns", Type: "string", Doc: "Names of columns, with commas between them; all unless it is given. The key is always there."}
+	ofExperiment = Param{Name: "experiment", Type: "string", Doc: "Only of this experiment, by name or id."}
+	newestParam  = Param{Name: "newest", Type: "boolean", Doc: "From the last to the first."}
+	afterParam   = Param{Name: "after", Type: "string", Doc: "Only rows behind this episode (12), for steps with the step behind a point (12.3)."}
+)
+
+func seriesParams(more ...Param) []Param {
+	return append(more,
+		Param{Name: "x", Type: "string", OneOf: []string{"episode", "time", "step"}, Doc: "The axis: number of the episode, when it ended (seconds since 1970), or steps since the training began."},
+		Param{Name: "points", Type: "integer", Doc: "Thin to about so many rows, from 4 to 100000; 2000 unless it is given. Minima, maxima and gaps stay."},
+		Param{Name: "after", Type: "integer", Doc: "Only episodes behind this number."})
+}
+
+// routes lists everything that can be asked for.
+func (s *Server) routes() []Route {
+	const api = "/api/v1"
+	rows := func(path string, kind record.Kind, summary string, params ...Param) Route {
+		return Route{Method: "GET", Path: api + path, Summary: summary, Params: append(params, append(page("100", "10000"), columnsParam)...), Rows: kind, handler: s.rowsHandler(kind)}
+	}
+	all := func(path string, kind record.Kind, summary string) Route {
+		return Route{Method: "GET", Path: api + path, Summary: summary, Params: append(page("1000", "10000"), columnsParam), Rows: kind, handler: s.allHandler(kind)}
+	}
+	return []Route{
+		{Method: "GET", Path: api + "/health", Summary: "Whether the server lives: always 200, and whether the database answers.", Result: Health{}, handler: s.health},
+		{Method: "GET", Path: api + "/ready", Summary: "Whether the server can answer: 503 while the database does not.", Result: Health{}, handler: s.ready},
+		{Method: "GET", Path: api + "/openapi.json", Summary: "This document.", ResultType: "application/json", handler: s.openAPI},
+		{Method: "POST", Path: api + "/login", Summary: "Give a browser the cookie for a token.", Body: Login{}, handler: s.login},
+		{Method: "POST", Path: api + "/logout", Summary: "Take the cookie away.", handler: s.logout},
+
+		{Method: "GET", Path: api + "/experiments", Summary: "Experiments, with a sparkline of their rewards.", Result: Listing{}, Params: append(page("50", "500"),
+			Param{Name: "q", Type: "string", Doc: "Only those with this text in name or description."},
+			Param{Name: "status", Type: "string", OneOf: []string{"running", "paused", "completed", "failed", "interrupted"}, Doc: "Only those in this state."},
+			Param{Name: "group", Type: "string", Doc: "Only those of this group (metadata.group)."},
+			Param{Name: "tag", Type: "string", Doc: "Only those with this tag (metadata.tags)."},
+			Param{Name: "sort", Type: "string", OneOf: []string{"created", "name", "status", "group", "episodes", "best", "latest", "last"}, Doc: "The order: created (newest first) unless it is given; numbers from the largest, names from A."},
+			Param{Name: "reverse", Type: "boolean", Doc: "The other way round."}), handler: s.listExperiments},
+		{Method: "GET", Path: api + "/experiments/{experiment}", Summary: "One experiment, by name or id, with its configuration and its runs.", Result: Detail{}, handler: s.showExperiment},
+		{Method: "GET", Path: api + "/experiments/{experiment}/series", Summary: "Columns over the episodes, thinned for drawing.", Result: Columns{},
+			Params: seriesParams(Param{Name: "columns", Type: "string", Doc: "Columns of episodes that hold numbers, or members such as reward_components.delay and extra.full_delay, with commas between them; total_reward unless it is given."}), handler: s.showSeries},
+		rows("/experiments/{experiment}/episodes", record.KindEpisode, "Episodes by number.", newestParam, afterParam),
+		rows("/experiments/{experiment}/episodes/{episode}", record.KindEpisode, "One episode, as a page of one row."),
+		rows("/experiments/{experiment}/steps", record.KindStep, "Steps by episode and number.", newestParam, afterParam),
+		rows("/experiments/{experiment}/episodes/{episode}/steps", record.KindStep, "Steps of an episode.", newestParam, afterParam),
+		{Method: "GET", Path: api + "/experiments/{experiment}/actions", Summary: "How often each intersection chose each action in the latest episodes that have steps.", Result: Actions{},
+			Params: []Param{{Name: "last", Type: "integer", Doc: "How many episodes, from 1 to 1000; 10 unless it is given. At most 20,000 steps are read."}}, handler: s.showActions},
+		all("/experiments/{experiment}/checkpoints", record.KindCheckpoint, "Saved models."),
+		all("/experiments/{experiment}/validations", record.KindValidation, "Policies on held-out scenarios."),
+		all("/experiments/{experiment}/baselines", record.KindBaseline, "Comparisons with controllers that are not trained."),
+		{Method: "GET", Path: api + "/experiments/{experiment}/network", Summary: "The road network to draw: 404 where none is known.", Result: Network{}, handler: s.showNetwork},
+
+		{Method: "GET", Path: api + "/compare", Summary: "One metric of several experiments.", Result: Comparison{}, Params: seriesParams(
+			Param{Name: "experiments", Type: "string", Required: true, Doc: "Names or ids, with commas between them or repeated; at most 200."},
+			Param{Name: "metric", Type: "string", Doc: "A column as in series; total_reward unless it is given."}), handler: s.compare},
+		{Method: "GET", Path: api + "/analytics", Summary: "The view performance_analytics.", Result: AnalyticsList{}, Params: []Param{ofExperiment}, handler: s.analytics},
+		{Method: "GET", Path: api + "/runs", Summary: "Processes that wrote to experiments, and imported files, newest first.", Result: Runs{}, Params: append(page("100", "1000"), ofExperiment), handler: s.listRuns},
+		{Method: "GET", Path: api + "/dead-letters", Summary: "Records that the database does not hold, with the reason.", Result: DeadLetters{}, Params: []Param{ofExperiment, page("100", "10000")[0]}, handler: s.listDeadLetters},
+		{Method: "GET", Path: api + "/system", Summary: "The pipeline from journals to readers: rates, lags, sizes.", Result: System{}, handler: s.system},
+
+		{Method: "POST", Path: api + "/records", Summary: "Store records of a run: lines of a journal, plain, gzip or zstd. Everything in the body is stored, or with an error nothing; what was sent before is known again.",
+			BodyType: "application/x-ndjson", Body: Line{}, Result: Receipt{}, Params: []Param{
+				{Name: "run", Type: "string", Doc: "UUID of the run, unless the first line is its header."},
+				{Name: "experiment", Type: "string", Doc: "Name of the experiment, unless the first line is the run's header."},
+				{Name: "brief", Type: "boolean", Doc: "Answer with counts, not for each record."},
+				{Name: "restore", Type: "boolean", Doc: "Make the experiment again when it was deleted."},
+				{Name: "replay", Type: "boolean", Doc: "The records were dead letters: try them again."},
+			}, handler: s.takeRecords},
+		{Method: "POST", Path: api + "/runs/{run}/interrupted", Summary: "Say that a run has no process any more.", Body: Silence{}, handler: s.markInterrupted},
+		{Method: "GET", Path: api + "/events", Summary: "Server-sent events: which experiments change. Last-Event-ID goes on where a stream was cut off.", ResultType: "text/event-stream", Params: []Param{ofExperiment}, Stream: true, handler: s.events},
+		{Method: "GET", Path: "/metrics", Summary: "Metrics for Prometheus.", ResultType: "text/plain", handler: s.metrics},
+	}
+}
