@@ -41,6 +41,9 @@ type Query struct {
 	Axis    string     // ByEpisode unless another is given
 	After   *store.Key // rows behind this key; nil: from the first
 	Points  int        // thin to about so many points; 0: keep all
+	// Smooth adds, behind each column, its mean over so many episodes up to and with
+	// each, as NAME~mean. Episodes without a value do not count. 0 and 1: none.
+	Smooth int
 }
 
 // column is where a value stands in a row.
@@ -117,8 +120,13 @@ func Episodes(ctx context.Context, r store.Reader, experimentID string, q Query)
 	}
 	s := &Series{Names: slices.Clone(q.Columns), Columns: make([][]float64, len(columns))}
 	objects := make(map[int]map[string]json.RawMessage)
+	after := q.After
+	if after != nil && q.Smooth > 1 {
+		after = &store.Key{Episode: max(after.Episode-int64(q.Smooth), -1)} // what the first means need
+	}
 	steps, last := 0.0, int64(-1)
-	for row, err := range r.Page(ctx, experimentID, record.KindEpisode, store.Range{After: q.After, Columns: need}) {
+	var episodes []int64 // of each row, that of a gap too
+	for row, err := range r.Page(ctx, experimentID, record.KindEpisode, store.Range{After: after, Columns: need}) {
 		if err != nil {
 			return nil, err
 		}
@@ -139,6 +147,7 @@ func Episodes(ctx context.Context, r store.Reader, experimentID string, q Query)
 				gap = (s.X[len(s.X)-1] + x) / 2
 			}
 			s.X = append(s.X, gap)
+			episodes = append(episodes, last+1)
 			for i := range s.Columns {
 				s.Columns[i] = append(s.Columns[i], math.NaN())
 			}
@@ -146,9 +155,16 @@ func Episodes(ctx context.Context, r store.Reader, experimentID string, q Query)
 		last = episode
 		s.Rows++
 		s.X = append(s.X, x)
+		episodes = append(episodes, episode)
 		clear(objects)
 		for i, c := range columns {
 			s.Columns[i] = append(s.Columns[i], value(row, c, objects))
+		}
+	}
+	if q.Smooth > 1 {
+		s.smooth(q.Smooth)
+		if q.After != nil {
+			s.cut(q.After.Episode, episodes)
 		}
 	}
 	if q.Points > 0 {
@@ -201,4 +217,53 @@ func Number(v record.Value) float64 {
 		return float64(v.Time().UnixMicro()) / 1e6
 	}
 	return math.NaN()
+}
+
+// smooth adds the moving mean of each column behind all columns.
+func (s *Series) smooth(n int) {
+	for i, name := range s.Names {
+		column := s.Columns[i]
+		mean := make([]float64, len(column))
+		var window []float64 // the last n values that are there
+		sum := 0.0
+		for at, v := range column {
+			mean[at] = math.NaN()
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				continue
+			}
+			window = append(window, v)
+			sum += v
+			if len(window) > n {
+				sum -= window[0]
+				window = window[1:]
+			}
+			if at%1024 == 0 { // what rounding has added up
+				sum = 0
+				for _, w := range window {
+					sum += w
+				}
+			}
+			mean[at] = sum / float64(len(window))
+		}
+		s.Names = append(s.Names, name+"~mean")
+		s.Columns = append(s.Columns, mean)
+	}
+}
+
+// cut drops the rows up to an episode, which were read for the means behind it.
+func (s *Series) cut(episode int64, episodes []int64) {
+	from := 0
+	for from < len(episodes) && episodes[from] <= episode {
+		from++
+	}
+	s.X = s.X[from:]
+	for i := range s.Columns {
+		s.Columns[i] = s.Columns[i][from:]
+	}
+	s.Rows = 0
+	for i := range s.X {
+		if !s.empty(i) {
+			s.Rows++
+		}
+	}
 }

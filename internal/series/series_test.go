@@ -66,6 +66,14 @@ func TestGapsAndMembers(t *testing.T) {
 	if err != nil || fmt.Sprint(got.X) != "[10 20 25 30]" {
 		t.Errorf("by step: %v, %v", got, err)
 	}
+	got, err = series.Episodes(t.Context(), s, id, series.Query{Columns: []string{"total_reward"}, Smooth: 2})
+	if text, want := fmt.Sprint(got.Names, got.Columns[1], err), "[total_reward total_reward~mean] [0 -0.5 NaN -3] <nil>"; text != want {
+		t.Errorf("smoothed: %s, want %s", text, want)
+	}
+	got, err = series.Episodes(t.Context(), s, id, series.Query{Columns: []string{"total_reward"}, Smooth: 2, After: &store.Key{Episode: 1}})
+	if text, want := fmt.Sprint(got.X, got.Columns[1], got.Rows, err), "[2 5] [NaN -3] 1 <nil>"; text != want {
+		t.Errorf("smoothed behind 1: %s, want %s", text, want)
+	}
 	for _, bad := range []string{"total_rewards", "scenario_info", "total_reward.x"} {
 		if _, err := series.Episodes(t.Context(), s, id, series.Query{Columns: []string{bad}}); err == nil || !strings.Contains(err.Error(), "total_reward") {
 			t.Errorf("column %q: %v", bad, err)

@@ -21,7 +21,11 @@ func seriesQuery(r *http.Request, columns []string) (series.Query, error) {
 	if err != nil {
 		return series.Query{}, err
 	}
-	out := series.Query{Columns: columns, Axis: q.Get("x"), Points: points}
+	smooth, err := intOf(q, "smooth", 0, 1, 1000)
+	if err != nil {
+		return series.Query{}, err
+	}
+	out := series.Query{Columns: columns, Axis: q.Get("x"), Points: points, Smooth: smooth}
 	switch out.Axis {
 	case "":
 		out.Axis = series.ByEpisode

@@ -46,6 +46,7 @@ func seriesParams(more ...Param) []Param {
 	return append(more,
 		Param{Name: "x", Type: "string", OneOf: []string{"episode", "time", "step"}, Doc: "The axis: number of the episode, when it ended (seconds since 1970), or steps since the training began."},
 		Param{Name: "points", Type: "integer", Doc: "Thin to about so many rows, from 4 to 100000; 2000 unless it is given. Minima, maxima and gaps stay."},
+		Param{Name: "smooth", Type: "integer", Doc: "Add for each column its mean over so many episodes, from 1 to 1000, as NAME~mean."},
 		Param{Name: "after", Type: "integer", Doc: "Only episodes behind this number."})
 }
 
