@@ -21,6 +21,7 @@ var rooms = map[string][]string{
 	"destination/postgres":            {"internal/destination", "internal/store", "internal/store/postgres"},
 	"destination/sqlite":              {"internal/destination", "internal/store", "internal/store/sqlite"},
 	"examples/go-trainer":             {".", "destination/postgres", "destination/sqlite"},
+	"internal/alert":                  {"record", "internal/store"},
 	"internal/analysis":               nil,
 	"internal/bench":                  nil,
 	"internal/controller":             {"internal/sumo"},

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/greenwave-traffic/greenwave/record"
@@ -190,12 +191,29 @@ type Reader interface {
 	// Rows streams an experiment's rows of one kind by key (by time for kinds
 	// without a key) with flat memory. The yielded row is valid until the next.
 	Rows(ctx context.Context, experimentID string, kind record.Kind) iter.Seq2[*Stored, error]
+	// Page streams a stretch of an experiment's rows of a kind that has a key (see
+	// [Range]). The yielded row is valid until the next.
+	Page(ctx context.Context, experimentID string, kind record.Kind, r Range) iter.Seq2[*Stored, error]
 	// Lookup returns the rows with the given keys; missing ones are left out.
 	Lookup(ctx context.Context, experimentID string, kind record.Kind, keys []Key) (map[Key]Stored, error)
 	// CountRows counts an experiment's rows of one kind that come from a run.
 	CountRows(ctx context.Context, experimentID, runID string, kind record.Kind) (int64, error)
 	// Query runs one statement that reads, in a read-only transaction.
 	Query(ctx context.Context, sql string) (*Table, error)
+}
+
+// Range is a stretch of the rows of an experiment in the order of their keys. The
+// zero value is all of them.
+type Range struct {
+	After, Until *Key     // rows behind After, up to and with Until; nil: no bound
+	Newest       bool     // from the last to the first
+	Limit        int      // at most so many rows; 0: all
+	Columns      []string // fields to read, the others are null; "extra" is one of them; nil: all
+}
+
+// Has reports whether a column is asked for.
+func (r Range) Has(column string) bool {
+	return r.Columns == nil || slices.Contains(r.Columns, column)
 }
 
 // Table is a query's answer, read row by row.
@@ -219,11 +237,24 @@ type Migrator interface {
 	Version(ctx context.Context) (current, newest int64, err error)
 }
 
+// Watcher tells readers that there is something new.
+type Watcher interface {
+	// Watch calls changed with the ids of experiments whose rows may have changed,
+	// whoever wrote them, until ctx ends; with nil when it cannot say which. The
+	// first call is such a one: from then on nothing is missed. So is the first
+	// after it was cut off from the database. It returns when ctx ends, or with an error that will not pass.
+	Watch(ctx context.Context, changed func(experimentIDs []string)) error
+	// Size is how many bytes the database takes.
+	Size(ctx context.Context) (int64, error)
+}
+
 // Store is a whole database.
 type Store interface {
 	Destination
 	Reader
 	Migrator
+	Alerter
+	Watcher
 	// Name says which database it is, without secrets, for messages:
 	// "postgres://host:5432/db" or "sqlite:path".
 	Name() string

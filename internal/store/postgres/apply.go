@@ -241,6 +241,7 @@ func (l *look) change(b *pgx.Batch, batch *store.Batch, settled *store.Settled) 
 // was marked as interrupted and shows a fresh sign of life is running again.
 func (l *look) move(b *pgx.Batch, batch *store.Batch, settled *store.Settled) error {
 	b.Queue(`UPDATE training_runs SET cursor = $2, updated_at = clock_timestamp() WHERE id = $1`, batch.RunID, int64(batch.To))
+	b.Queue(`SELECT pg_notify($1, $2)`, channel, uuidArg(batch.ExperimentID))
 	return l.lifecycle(b, batch, settled)
 }
 
