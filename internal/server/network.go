@@ -61,7 +61,7 @@ func (n *Networks) get(path string) (*Network, error) {
 }
 
 // showNetwork answers with the network of an experiment: the one that its
-// configuration names, when this machine has it, else the one of --net.
+// configuration names, when this machine has it, else the one of --net, else none.
 func (s *Server) showNetwork(w http.ResponseWriter, r *http.Request) error {
 	e, err := s.find(r.Context(), r.PathValue("experiment"))
 	if err != nil {
@@ -84,7 +84,8 @@ func (s *Server) showNetwork(w http.ResponseWriter, r *http.Request) error {
 			s.opt.Logger.Warn("a road network cannot be read", "experiment", e.Name, "reason", err)
 		}
 	}
-	return &Failure{Status: http.StatusNotFound, Code: "no_network", Message: "this machine has no road network of this experiment: start the server with --net FILE to have it drawn"}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // readNetwork reads what is drawn of a SUMO network:

@@ -85,7 +85,8 @@ func (s *Server) routes() []Route {
 		all("/experiments/{experiment}/checkpoints", record.KindCheckpoint, "Saved models."),
 		all("/experiments/{experiment}/validations", record.KindValidation, "Policies on held-out scenarios."),
 		all("/experiments/{experiment}/baselines", record.KindBaseline, "Comparisons with controllers that are not trained."),
-		{Method: "GET", Path: api + "/experiments/{experiment}/network", Summary: "The road network to draw: 404 where none is known.", Result: Network{}, handler: s.showNetwork},
+		all("/experiments/{experiment}/resources", record.KindResource, "What the trainer's process and its host used, every 10 s."),
+		{Method: "GET", Path: api + "/experiments/{experiment}/network", Summary: "The road network to draw; no content where this machine has none (serve --net FILE).", Result: Network{}, handler: s.showNetwork},
 
 		{Method: "GET", Path: api + "/compare", Summary: "One metric of several experiments.", Result: Comparison{}, Params: seriesParams(
 			Param{Name: "experiments", Type: "string", Required: true, Doc: "Names or ids, with commas between them or repeated; at most 200."},
@@ -93,6 +94,8 @@ func (s *Server) routes() []Route {
 		{Method: "GET", Path: api + "/analytics", Summary: "The view performance_analytics.", Result: AnalyticsList{}, Params: []Param{ofExperiment}, handler: s.analytics},
 		{Method: "GET", Path: api + "/runs", Summary: "Processes that wrote to experiments, and imported files, newest first.", Result: Runs{}, Params: append(page("100", "1000"), ofExperiment), handler: s.listRuns},
 		{Method: "GET", Path: api + "/dead-letters", Summary: "Records that the database does not hold, with the reason.", Result: DeadLetters{}, Params: []Param{ofExperiment, page("100", "10000")[0]}, handler: s.listDeadLetters},
+		{Method: "GET", Path: api + "/alerts", Summary: "Alerts, newest first.", Result: Alerts{}, Params: []Param{page("100", "1000")[0], ofExperiment, {Name: "open", Type: "boolean", Doc: "Only those that are not resolved."}}, handler: s.listAlerts},
+		{Method: "POST", Path: api + "/alerts/{alert}/silence", Summary: "Send nothing about an alert for some hours.", Body: Silencing{}, handler: s.silenceAlert},
 		{Method: "GET", Path: api + "/system", Summary: "The pipeline from journals to readers: rates, lags, sizes.", Result: System{}, handler: s.system},
 
 		{Method: "POST", Path: api + "/records", Summary: "Store records of a run: lines of a journal, plain, gzip or zstd. Everything in the body is stored, or with an error nothing; what was sent before is known again.",

@@ -1,0 +1,128 @@
+import { h, put } from "./dom.js";
+import { get, post } from "./api.js";
+import { connect, onChange } from "./live.js";
+import { experiments } from "./page-experiments.js";
+import { experiment } from "./page-experiment.js";
+import { episode } from "./page-episode.js";
+import { compare } from "./page-compare.js";
+import { alerts } from "./page-alerts.js";
+import { system } from "./page-system.js";
+import { login } from "./page-login.js";
+
+const main = document.getElementById("main");
+const routes = [
+	[/^\/$/, experiments],
+	[/^\/experiments\/([^/]+)$/, experiment],
+	[/^\/experiments\/([^/]+)\/episodes\/(\d+)$/, episode],
+	[/^\/compare$/, compare],
+	[/^\/alerts$/, alerts],
+	[/^\/system$/, system],
+	[/^\/login$/, login],
+];
+
+// A page is a function that fills its element and may return a function that ends it.
+let leave;
+
+async function show() {
+	leave?.();
+	leave = undefined;
+	const found = routes.map(([re, page]) => [location.pathname.match(re), page]).find(([m]) => m);
+	for (const a of document.querySelectorAll(".top nav a")) {
+		const here = a.pathname === "/" ? location.pathname === "/" || location.pathname.startsWith("/experiments") : location.pathname.startsWith(a.pathname);
+		if (here) a.setAttribute("aria-current", "page");
+		else a.removeAttribute("aria-current");
+	}
+	const view = h("div");
+	put(main, view);
+	if (!found) {
+		document.title = "Not found – Greenwave";
+		put(view, h("div", { class: "empty" }, h("h2", {}, "There is no such page"), h("p", {}, h("a", { href: "/" }, "To the experiments"))));
+		return;
+	}
+	const [match, page] = found;
+	const ended = page(view, ...match.slice(1).map(decodeURIComponent));
+	leave = ended;
+}
+
+// go shows another page without loading this one again.
+export function go(url) {
+	history.pushState(null, "", url);
+	show();
+	main.focus({ preventScroll: true });
+	scrollTo(0, 0);
+}
+
+addEventListener("popstate", show);
+addEventListener("click", (e) => {
+	const a = e.target.closest?.("a[href]");
+	if (!a || e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || a.target || a.hasAttribute("download")) return;
+	if (a.origin !== location.origin || a.pathname.startsWith("/api/") || a.getAttribute("href").startsWith("#")) return;
+	e.preventDefault();
+	if (a.href !== location.href) go(a.href);
+});
+
+let asked = false;
+addEventListener("login-needed", () => {
+	if (location.pathname === "/login" || asked) return;
+	asked = true;
+	const back = location.pathname + location.search;
+	setTimeout(() => { asked = false; }, 500);
+	go("/login?back=" + encodeURIComponent(back));
+});
+
+document.getElementById("theme").addEventListener("click", () => {
+	const root = document.documentElement;
+	const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+	root.dataset.theme = dark ? "light" : "dark";
+	localStorage.setItem("theme", root.dataset.theme);
+	dispatchEvent(new Event("theme"));
+});
+
+// The state of the connection, and what it means.
+const live = document.getElementById("live");
+const banner = document.getElementById("banner");
+let away;
+function connection(state, text) {
+	live.className = "live " + state;
+	live.textContent = text;
+	if (state === "off") {
+		if (!away) away = setTimeout(check, 1500);
+	} else if (away || !banner.hidden) {
+		clearTimeout(away);
+		away = undefined;
+		check();
+	}
+}
+
+// check says what is wrong, since when, and what happens next; again until it is well.
+async function check() {
+	away = undefined;
+	try {
+		const health = await get("/health");
+		if (health.status === "ok") {
+			banner.hidden = true;
+			return;
+		}
+		const since = Math.round((Date.now() - Date.parse(health.since)) / 1000);
+		banner.textContent = `The database has not answered for ${since} s. Recording goes on in the journals and is synced when it is back. Trying again in 2 s.`;
+	} catch (e) {
+		banner.textContent = e.status === 401 ? "You are not logged in." : "The server does not answer. What you see is from before. Recording goes on in the journals. Trying again in 2 s.";
+	}
+	banner.hidden = false;
+	away = setTimeout(check, 2000);
+}
+addEventListener("trouble", () => { if (!away) check(); });
+
+const badge = document.getElementById("alert-count");
+async function countAlerts() {
+	try {
+		const open = await get("/alerts", { open: true, limit: 100 });
+		badge.hidden = open.items.length === 0;
+		badge.textContent = open.items.length;
+		badge.setAttribute("aria-label", `${open.items.length} open`);
+	} catch { badge.hidden = true; }
+}
+onChange((c) => { if (c.alerts || c.all) countAlerts(); });
+
+connect(connection);
+show();

@@ -1,0 +1,39 @@
+// h makes an element. Texts become text nodes, never HTML: names come from anybody.
+export function h(tag, props, ...children) {
+	const el = document.createElement(tag);
+	return fill(el, props, children);
+}
+
+const NS = "http://www.w3.org/2000/svg";
+
+// s makes an SVG element.
+export function s(tag, props, ...children) {
+	return fill(document.createElementNS(NS, tag), props, children);
+}
+
+function fill(el, props, children) {
+	for (const [name, value] of Object.entries(props ?? {})) {
+		if (value === undefined || value === null || value === false) continue;
+		if (name.startsWith("on")) el.addEventListener(name.slice(2), value);
+		else if (name === "style") Object.assign(el.style, value);
+		else if (name === "value" || name === "checked" || name === "selected") el[name] = value;
+		else el.setAttribute(name, value === true ? "" : value);
+	}
+	append(el, children);
+	return el;
+}
+
+function append(el, children) {
+	for (const c of children) {
+		if (c === undefined || c === null || c === false) continue;
+		if (Array.isArray(c)) append(el, c);
+		else el.append(c instanceof Node ? c : String(c));
+	}
+}
+
+// put replaces what is in an element.
+export function put(el, ...children) {
+	el.replaceChildren();
+	append(el, children);
+	return el;
+}

@@ -1,0 +1,123 @@
+import { h, put } from "./dom.js";
+import { get, path } from "./api.js";
+import { number, count, clock, shape, bytes } from "./format.js";
+import { Chart, Group } from "./charts.js";
+
+const none = (title, text, ...more) => h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, text), more);
+const problem = (body) => (e) => { if (e.name !== "AbortError") put(body, h("div", { class: "error" }, e.message)); };
+
+function grid(head, rows) {
+	return h("div", { class: "card scroll", style: { marginTop: "12px" } }, h("table", {}, h("thead", {}, h("tr", {}, head.map(([t, css, help]) => h("th", { class: css, title: help }, t)))), h("tbody", {}, rows.map((r) => h("tr", {}, r.map((c, i) => h("td", { class: head[i][1] }, c)))))));
+}
+
+// watch runs a job now and after each change.
+function watch(body, ctx, job) {
+	let gone = false;
+	const run = () => job(() => gone).catch(problem(body));
+	run();
+	const off = ctx.onChange(run);
+	return () => { gone = true; off(); };
+}
+
+// tabs of an experiment beside the overview: each fills its element and may return a
+// function that ends it.
+export const tabs = {
+	Intersections(body, ctx) {
+		put(body, h("p", { class: "loading" }, "Loading"));
+		return watch(body, ctx, async (gone) => {
+			const page = await get(path(ctx.name) + "/steps", { newest: true, limit: 1, columns: "queue_lengths" });
+			if (gone()) return;
+			if (!page.items.length) {
+				put(body, none("No steps recorded", "Queues, waiting times and phases are logged with steps. A trainer logs every n-th step: see log_interval."));
+				return;
+			}
+			const last = page.items[0].episode_number;
+			const list = await get(path(ctx.name) + "/episodes", { newest: true, limit: 100, columns: "total_reward,scenario_info,avg_waiting_time,avg_queue_length,extra" });
+			if (gone()) return;
+			put(body, h("p", { class: "soft" }, "An episode shows its junctions step by step: queues, phases and what the agent chose."),
+				grid([["episode", "num"], ["scenario", ""], ["reward", "num"], ["waiting s", "num"], ["mean queue", "num"], ["note", ""]], list.items.map((e) => [
+					h("a", { href: `${path(ctx.name)}/episodes/${e.episode_number}` }, count(e.episode_number)), e.scenario_info?.scenario ?? [e.scenario_info?.day, e.scenario_info?.cycle].filter((v) => v !== undefined).join(", "),
+					number(e.total_reward, 4), number(e.avg_waiting_time), number(e.avg_queue_length), e.episode_number === last ? h("span", { class: "tag" }, "latest with steps") : ""])));
+		});
+	},
+
+	Validation(body, ctx) {
+		return watch(body, ctx, async (gone) => {
+			const page = await get(path(ctx.name) + "/validations");
+			if (gone()) return;
+			if (!page.items.length) { put(body, none("No validations yet", "A validation measures the policy on demand that it is not trained on.")); return; }
+			put(body, grid([["after episode", "num"], ["split", ""], ["seeds", ""], ["reward", "num"], ["full delay s", "num", "Vehicles that never got in are counted."], ["waiting s", "num"], ["queue", "num"], ["passengers/h", "num"], ["when", ""]],
+				page.items.slice().reverse().map((v) => { const m = v.traffic_metrics ?? {}; return [count(v.validation_episode), v.test_scenario?.split ?? "", [v.test_scenario?.sumo_seeds ?? v.test_scenario?.sumo_seed ?? ""].flat().join(", "), number(v.total_reward, 4), number(m.full_delay, 4), number(m.waiting ?? m.avg_waiting_time), number(m.queue), count(m.passengers_per_hour), clock(v.timestamp)]; })));
+		});
+	},
+
+	Checkpoints(body, ctx) {
+		return watch(body, ctx, async (gone) => {
+			const page = await get(path(ctx.name) + "/checkpoints");
+			if (gone()) return;
+			if (!page.items.length) { put(body, none("No checkpoints yet", "A checkpoint is a saved model with its hash and the reward on validation demand.")); return; }
+			put(body, grid([["after episode", "num"], ["type", ""], ["validation reward", "num"], ["size", "num"], ["SHA-256", "mono"], ["file", "mono"], ["when", ""]],
+				page.items.slice().reverse().map((c) => [count(c.episode_number), c.checkpoint_type, number(c.validation_reward, 5), c.model_size_mb === undefined ? "–" : bytes(c.model_size_mb * 1e6), h("span", { title: c.model_hash }, (c.model_hash ?? "").slice(0, 12)), c.model_path, clock(c.created_at)])));
+		});
+	},
+
+	Baselines(body, ctx) {
+		return watch(body, ctx, async (gone) => {
+			const page = await get(path(ctx.name) + "/baselines");
+			if (gone()) return;
+			if (!page.items.length) { put(body, none("No comparison yet", "At the end of a training the best checkpoint is measured against controllers that do not learn, on demand it never saw.")); return; }
+			put(body, page.items.map((b) => {
+				const test = b.statistical_tests?.full_delay, holm = b.significance_results?.full_delay;
+				const rows = Object.keys(b.baseline_metrics ?? {}).filter((k) => typeof b.baseline_metrics[k] === "number" && typeof b.d3qn_metrics?.[k] === "number").map((k) => [k.replaceAll("_", " "), number(b.baseline_metrics[k], 4), number(b.d3qn_metrics[k], 4), b.improvement_percentages?.[k] === undefined ? "" : number(b.improvement_percentages[k], 3) + " %"]);
+				return h("div", { class: "card", style: { marginTop: "12px" } },
+					h("div", { class: "row between" }, h("h2", {}, b.baseline_type.replaceAll("_", " ")), h("span", { class: "soft small" }, clock(b.comparison_date))),
+					test && h("p", {}, `Full delay differs by ${number(test.mean_difference, 3)} s (95 % interval ${(test.confidence_interval_95 ?? []).map((v) => number(v, 3)).join(" to ")} s), ${test.method}, n = ${test.n}, p = ${number(test.p, 2)}`, holm ? `; after Holm's correction p = ${number(holm.p_holm, 2)}: ${holm["significant_at_0.05"] ? "significant" : "not significant"} at 0.05.` : "."),
+					h("details", {}, h("summary", {}, "All measures"), h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, "measure"), h("th", { class: "num" }, "baseline"), h("th", { class: "num" }, "D3QN"), h("th", { class: "num" }, "better by"))), h("tbody", {}, rows.map((r) => h("tr", {}, r.map((c, i) => h("td", { class: i ? "num" : "" }, c))))))),
+					b.notes && h("p", { class: "soft small" }, b.notes));
+			}));
+		});
+	},
+
+	Data(body, ctx) {
+		return watch(body, ctx, async (gone) => {
+			const [runs, dead] = await Promise.all([get("/runs", { experiment: ctx.name }), get("/dead-letters", { experiment: ctx.name, limit: 100 })]);
+			if (gone()) return;
+			put(body, h("p", { class: "soft" }, "Every record is written to a local journal first. Synced is what the database has confirmed. Journals on another machine are known there: greenwave status."),
+				grid([["run", "mono"], ["source", ""], ["host", ""], ["state", ""], ["started", ""], ["logged", "num", "In the journal. Empty when the journal is on another machine."], ["synced", "num"], ["superseded", "num", "Replaced by a record of the same episode or step that was logged later."], ["dead", "num"], ["missing", "num"]],
+					runs.items.map((r) => [h("span", { title: r.id }, r.id.slice(0, 8)), r.source, r.host ?? "", h("span", { class: "state " + r.status }, shape(r.status), " ", r.status), clock(r.started_at), r.logged === undefined ? "" : count(r.logged), count(r.settled - r.dead), count(r.superseded), r.dead ? h("span", { class: "bad" }, count(r.dead)) : "0", r.missing === undefined ? "" : r.missing ? h("span", { class: "warning" }, count(r.missing)) : "0"])),
+				dead.items.length ? [h("h2", { style: { marginTop: "16px" } }, "Dead letters"), grid([["run", "mono"], ["record", "num"], ["kind", ""], ["reason", ""], ["where", "mono"]], dead.items.map((d) => [d.run_id.slice(0, 8), count(d.seq), d.kind, d.reason, d.location]))] : null);
+		});
+	},
+
+	System(body, ctx) {
+		const group = new Group();
+		const make = (title, unit, series) => new Chart(group, { title, unit, x: "time", zero: true, height: 200, series, none: "No resources recorded. They are logged every 10 s by trainers of this version." });
+		const cpu = make("Processor", "%", [{ key: "a", label: "the trainer", colour: "--s1" }, { key: "b", label: "the machine", colour: "--s8" }]);
+		const memory = make("Memory", "MB", [{ key: "a", label: "the trainer", colour: "--s1" }, { key: "b", label: "the machine", colour: "--s8" }]);
+		const disk = make("Free disk", "MB", [{ key: "a", label: "free where the journal is", colour: "--s3" }]);
+		for (const c of [cpu, memory, disk]) c.el.classList.add("c6");
+		put(body, h("div", { class: "grid" }, cpu.el, memory.el, disk.el));
+		const stop = watch(body, ctx, async (gone) => {
+			const page = await get(path(ctx.name) + "/resources", { limit: 5000 });
+			if (gone()) return;
+			const rows = page.items;
+			const x = rows.map((r) => Date.parse(r.sampled_at ?? r._row.logged_at) / 1000);
+			const column = (k) => rows.map((r) => r[k] ?? null);
+			cpu.set(x, [column("process_cpu_percent"), column("host_cpu_percent")]);
+			memory.set(x, [column("process_memory_mb"), column("host_memory_used_mb")]);
+			disk.set(x, [column("disk_free_mb")]);
+		});
+		return () => { stop(); group.end(); };
+	},
+
+	Config(body, ctx) {
+		const e = ctx.detail();
+		const facts = (object) => h("dl", { class: "facts" }, Object.entries(object).map(([k, v]) => [h("dt", {}, k), h("dd", { class: "mono" }, typeof v === "string" ? v : JSON.stringify(v))]));
+		const run = e.runs[e.runs.length - 1];
+		const head = run?.header ?? {};
+		put(body, h("div", { class: "grid" },
+			h("section", { class: "card c6" }, h("h2", {}, "Configuration"), Object.keys(e.config ?? {}).length ? facts(e.config) : h("p", { class: "soft" }, "None was recorded.")),
+			h("section", { class: "card c6" }, h("h2", {}, "Where it comes from"), h("p", { class: "soft small" }, "Of the latest run, as it was logged."), facts({
+				...(head.git_commit ? { commit: head.git_commit + (head.git_dirty ? " (with changes)" : "") } : {}), ...(head.host ? { host: head.host } : {}), ...(head.program ? { program: head.program } : {}), ...(head.versions ?? {}), ...(e.metadata ?? {}) }))));
+	},
+};
