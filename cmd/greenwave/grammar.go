@@ -26,6 +26,8 @@ type cli struct {
 
 	Serve serveCmd `cmd:"" group:"watch" help:"Serve the dashboard, the API and live events, and sync what is watched."`
 
+	Alerts alertsCmd `cmd:"" group:"watch" help:"List alerts, silence one, or test a channel."`
+
 	Migrate migrateCmd `cmd:"" group:"manage" help:"Lay out the tables, or say which version they have."`
 	Demo    demoCmd    `cmd:"" group:"manage" help:"Train a small controller, kill it, resume, sync, verify and query: in seconds, without services."`
 	Version versionCmd `cmd:"" group:"manage" help:"Print the version."`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -51,7 +52,7 @@ var plainHosts = []string{"generic", "smtp", "ntfy", "gotify", "mattermost", "ma
 // secrets are the parts of an address that are long enough to be a key.
 func secrets(address string) []string {
 	scheme, rest, _ := strings.Cut(address, "://")
-	keep := map[string]bool{}
+	keep := map[string]bool{scheme: true, "hook": true, "webhook": true}
 	if u, err := url.Parse(address); err == nil && slices.ContainsFunc(plainHosts, func(h string) bool { return strings.HasPrefix(scheme, h) }) {
 		for _, part := range words(u.Hostname()) {
 			keep[part] = true
@@ -124,21 +125,18 @@ func reachable(ctx context.Context, address string) error {
 	return err
 }
 
+// ErrNoChannel is a name that the rules file does not have.
+var ErrNoChannel = errors.New("there is no channel")
+
 // Test sends a message to a channel now and says what became of it.
 func Test(ctx context.Context, rules Rules, channel string) error {
 	c, ok := rules.Channels[channel]
 	if !ok {
-		names := slices.Sorted(func(yield func(string) bool) {
-			for name := range rules.Channels {
-				if !yield(name) {
-					return
-				}
-			}
-		})
+		names := slices.Sorted(maps.Keys(rules.Channels))
 		if len(names) == 0 {
-			return fmt.Errorf("there is no channel %q, nor any other: name channels in %s (docs/alerts.md)", channel, DefaultFile)
+			return fmt.Errorf("%w %q, nor any other", ErrNoChannel, channel)
 		}
-		return fmt.Errorf("there is no channel %q: there are %s", channel, strings.Join(names, ", "))
+		return fmt.Errorf("%w %q: there are %s", ErrNoChannel, channel, strings.Join(names, ", "))
 	}
 	s, err := newSender(c.URL)
 	if err != nil {

@@ -363,6 +363,7 @@ func TestChannelDownAtFirst(t *testing.T) {
 	stopped := start(t, w.e)
 	defer stopped()
 	eventually(t, "a failed attempt", func() bool { return strings.Contains(log.String(), "does not take messages") })
+	w.pass(time.Second) // alerts are listed by the time at which they were opened
 	w.log(run, record.KindResource, `{"disk_free_mb":500}`)
 	w.e.Changed(run.ExperimentID)
 	eventually(t, "a second alert while the channel is down", func() bool { return w.alerts() == "bad_loss firing, low_disk firing" })
