@@ -56,7 +56,7 @@ func (c *alertsListCmd) Run(ctx context.Context, a *app) error {
 	if c.Experiment != "" {
 		e, err := s.Experiment(ctx, c.Experiment)
 		if err != nil {
-			return err
+			return notFound(ctx, s, c.Experiment, err)
 		}
 		filter.ExperimentID = e.ID
 	}
