@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/greenwave-traffic/greenwave/internal/alert"
 	"github.com/greenwave-traffic/greenwave/internal/importer"
 	"github.com/greenwave-traffic/greenwave/internal/server"
 	"github.com/greenwave-traffic/greenwave/internal/store"
@@ -24,6 +25,7 @@ type serveCmd struct {
 	TokenFile string   `placeholder:"FILE" help:"File with the tokens that callers must show, one a line. Without it: GREENWAVE_TOKEN."`
 	Host      []string `placeholder:"NAME" help:"Name by which the server is called, beside localhost; * for any. With tokens: any, unless this is given."`
 	Net       string   `placeholder:"FILE" help:"SUMO network (.net.xml) to draw for experiments whose own is not on this machine."`
+	Rules     string   `placeholder:"FILE" help:"Rules and channels of alerts, as docs/alerts.md has it. Default: alerts.json where it is there, else all rules without a channel."`
 	Timezone  string   `placeholder:"ZONE" default:"UTC" help:"Zone of times in watched logs that are written without one, as Asia/Manila."`
 }
 
@@ -54,6 +56,10 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 			return next(fmt.Errorf("--watch: %w", err), "give the folder of your runs, or production_logs; make it first when the trainer will")
 		}
 	}
+	rules, err := alert.Load(c.Rules, a.env)
+	if err != nil {
+		return &usageError{err, "see docs/alerts.md"}
+	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", c.Listen)
 	if err != nil {
@@ -67,11 +73,18 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	defer st.Close()
 
 	w := &watching{a: a, store: st, zone: zone}
+	var engine *alert.Engine
 	s := server.New(server.Options{
+		Changed: func(ids []string) {
+			for _, id := range ids {
+				engine.Changed(id)
+			}
+		},
 		Store: st, Tokens: tokens, Hosts: hosts, Syncs: w.reports, Networks: &server.Networks{File: c.Net},
 		Version: programVersion(), Logger: a.logger(), Now: a.now,
 	})
 	w.changed = s.Changed
+	engine = alert.New(st, rules, alert.Options{Logger: a.logger(), Now: a.now, Behind: w.behind, Changed: s.AlertsChanged})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -80,6 +93,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 			a.warnf("live events from other processes stopped: %s", oneLine(describe(err)))
 		}
 	})
+	wg.Go(func() { engine.Run(ctx) })
 	for _, dir := range c.Watch {
 		wg.Go(func() { w.folder(ctx, dir) })
 	}
@@ -156,8 +170,9 @@ type watching struct {
 	zone    *time.Location
 	changed func([]string)
 
-	mu    sync.Mutex
-	syncs []*syncer.Syncer
+	mu     sync.Mutex
+	syncs  []*syncer.Syncer
+	waited map[string]time.Time // run → since when something of it waits
 }
 
 // telling is a database that says which experiments a batch has changed, before
@@ -241,6 +256,31 @@ func (w *watching) reports() []syncer.Report {
 		all = append(all, s.Reports()...)
 	}
 	return all
+}
+
+// behind lists the runs of which something waits for the database.
+func (w *watching) behind() []alert.Behind {
+	reports := w.reports()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	waited := map[string]time.Time{}
+	var list []alert.Behind
+	for _, r := range reports {
+		if r.Pending == 0 {
+			continue
+		}
+		since, known := w.waited[r.RunID]
+		if !known || r.ConfirmedAt.After(since) {
+			since = w.a.now()
+			if known {
+				since = r.ConfirmedAt
+			}
+		}
+		waited[r.RunID] = since
+		list = append(list, alert.Behind{RunID: r.RunID, Records: r.Pending, Since: since})
+	}
+	w.waited = waited
+	return list
 }
 
 // summary says what the syncs did.

@@ -24,6 +24,7 @@ var rooms = map[string][]string{
 	"internal/alert":                  {"record", "internal/store"},
 	"internal/analysis":               nil,
 	"internal/bench":                  nil,
+	"internal/browsertest":            nil,
 	"internal/controller":             {"internal/sumo"},
 	"internal/crashtest":              nil,
 	"internal/d3qn":                   {"internal/nn", "internal/safetensors"},

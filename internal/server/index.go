@@ -187,8 +187,7 @@ func (s *Server) waiting() map[string]Data {
 
 // find returns an experiment by name or id.
 func (s *Server) find(ctx context.Context, ref string) (Experiment, error) {
-	list, err := s.experiments(ctx)
-	if err != nil {
+	if _, err := s.experiments(ctx); err != nil {
 		return Experiment{}, err
 	}
 	if e, ok := s.lookup(ref); ok {
@@ -197,7 +196,8 @@ func (s *Server) find(ctx context.Context, ref string) (Experiment, error) {
 	s.index.mu.Lock()
 	s.index.at, s.index.cost, s.index.seq = time.Time{}, 0, ^uint64(0) // it may have come just now
 	s.index.mu.Unlock()
-	if list, err = s.experiments(ctx); err != nil {
+	list, err := s.experiments(ctx)
+	if err != nil {
 		return Experiment{}, err
 	}
 	if e, ok := s.lookup(ref); ok {

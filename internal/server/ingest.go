@@ -219,7 +219,7 @@ func (s *Server) readLines(w http.ResponseWriter, r *http.Request, header *Heade
 func readLine(text []byte) (Line, error) {
 	var line Line
 	if err := json.Unmarshal(text, &line); err != nil {
-		return line, fmt.Errorf("it is not a JSON object with seq, time, kind and data (%v)", err)
+		return line, fmt.Errorf("it is not a JSON object with seq, time, kind and data: %w", err)
 	}
 	switch {
 	case line.Kind == "":

@@ -108,7 +108,7 @@ func (s *Server) build() http.Handler {
 		panic(err) // the options above are constants
 	}
 	for _, r := range s.routes() {
-		var h http.Handler = s.answer(r)
+		h := http.Handler(s.answer(r))
 		if !r.Stream {
 			h = compress(h)
 		}

@@ -67,7 +67,8 @@ function real(lanes, network, choose) {
 	const dots = new Map();
 	for (const sig of signals) {
 		const dot = s("circle", { cx: sig.x, cy: -sig.y, r: 9 * unit, stroke: "var(--ink)", "stroke-width": 1.5 * unit });
-		const name = s("text", { class: "label", x: sig.x, y: -sig.y - 16 * unit, "text-anchor": "middle", style: { fontSize: `${13 * unit}px`, strokeWidth: `${3 * unit}px` } }, sig.id);
+		const [nx, ny] = free(sig, (sig.approaches ?? []).map((a) => edges.get(a)?.shape).filter((p) => p?.length > 1));
+		const name = s("text", { class: "label", x: sig.x + nx * 26 * unit, y: -sig.y - ny * 24 * unit, "text-anchor": nx > 0.4 ? "start" : nx < -0.4 ? "end" : "middle", "dominant-baseline": "middle", style: { fontSize: `${13 * unit}px`, strokeWidth: `${3 * unit}px` } }, sig.id);
 		const phase = s("text", { x: sig.x, y: -sig.y, "text-anchor": "middle", "dominant-baseline": "central", style: { fontSize: `${10 * unit}px`, fill: "#fff" } });
 		const g = s("g", { tabindex: "0", role: "button", style: { cursor: "pointer" }, onclick: () => choose(sig.id), onkeydown: (e) => { if (e.key === "Enter") choose(sig.id); } }, dot, phase, name);
 		dots.set(sig.id, { dot, phase });
@@ -122,6 +123,18 @@ function update(step, chosen, most, approaches, dots) {
 		dot.setAttribute("stroke-width", j === chosen ? Number(dot.getAttribute("r")) / 4 : Number(dot.getAttribute("r")) / 9);
 		phase.textContent = m?.phase ?? m?.action ?? step.intersection_metrics?.actions?.[j] ?? "";
 	}
+}
+
+// free is the direction in which most room is between the roads of a junction.
+function free(sig, shapes) {
+	const angles = shapes.map((p) => { const [x, y] = p[Math.max(0, p.length - 2)]; return Math.atan2(y - sig.y, x - sig.x); }).sort((a, b) => a - b);
+	if (!angles.length) return [0, 1];
+	let best = 0, width = -1;
+	angles.forEach((a, i) => {
+		const next = i + 1 < angles.length ? angles[i + 1] : angles[0] + 2 * Math.PI;
+		if (next - a > width) { width = next - a; best = a + (next - a) / 2; }
+	});
+	return [Math.cos(best), Math.sin(best)];
 }
 
 // tail is the last metres of a road.

@@ -96,7 +96,7 @@ export function experiment(view, name) {
 			grid.append(chart.el);
 		}
 		if (components.length) {
-			const chart = new Chart(group, { title: "Reward components", unit: "stacked", stacked: true, x: axis, series: components.map((c, i) => ({ key: "reward_components." + c, label: c.replaceAll("_", " "), colour: `--s${(i % 8) + 1}` })), file: `${name}-components` });
+			const chart = new Chart(group, { title: "Reward components", unit: "stacked", stacked: true, zero: true, x: axis, series: components.map((c, i) => ({ key: "reward_components." + c, label: c.replaceAll("_", " "), colour: `--s${(i % 8) + 1}` })), file: `${name}-components` });
 			chart.el.classList.add("c6");
 			charts.set("components", chart);
 			grid.append(chart.el);

@@ -1,0 +1,324 @@
+package browsertest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/greenwave-traffic/greenwave"
+)
+
+// patience is how long anything may take before a test fails.
+const patience = 60 * time.Second
+
+// program builds greenwave once.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "greenwave-browsertest-*")
+	if err != nil {
+		return "", err
+	}
+	built = dir
+	path := filepath.Join(dir, "greenwave")
+	out, err := exec.Command("go", "build", "-o", path, "../../cmd/greenwave").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+var built string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built != "" {
+		_ = os.RemoveAll(built)
+	}
+	os.Exit(code)
+}
+
+// served is a greenwave serve of its own process.
+type served struct {
+	t    testing.TB
+	args []string
+	addr string
+	url  string
+	cmd  *exec.Cmd
+}
+
+// serve starts a server on a free port and waits until it answers.
+func serve(t testing.TB, dir string, args ...string) *served {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	s := &served{t: t, addr: addr, url: "http://" + addr, args: append([]string{"serve", "--listen", addr, "--db", "sqlite:" + filepath.Join(dir, "serve.db")}, args...)}
+	s.start()
+	t.Cleanup(func() { s.stop(syscall.SIGTERM) })
+	return s
+}
+
+func (s *served) start() {
+	s.t.Helper()
+	path, err := program()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.cmd = exec.Command(path, s.args...)
+	s.cmd.Env = append(os.Environ(), "DATABASE_URL=", "GREENWAVE_DB=", "GREENWAVE_TOKEN=")
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.cmd.Stderr = os.Stderr
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	line := make(chan string, 1)
+	go func() {
+		in := bufio.NewReader(out)
+		first, _ := in.ReadString('\n')
+		line <- first
+		_, _ = io.Copy(io.Discard, in)
+	}()
+	select {
+	case text := <-line:
+		if !strings.HasPrefix(text, "http://") {
+			s.t.Fatalf("greenwave serve said %q", text)
+		}
+	case <-time.After(patience):
+		s.t.Fatal("greenwave serve did not say where it listens")
+	}
+}
+
+func (s *served) stop(how os.Signal) {
+	if s.cmd.ProcessState != nil {
+		return
+	}
+	_ = s.cmd.Process.Signal(how)
+	_ = s.cmd.Wait()
+}
+
+// get waits until the API answers a path with 200, and returns the body.
+func (s *served) get(path string) string {
+	s.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		answer, err := http.Get(s.url + path)
+		if err == nil {
+			body, _ := io.ReadAll(answer.Body)
+			answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return string(body)
+			}
+		}
+		time.Sleep(20 * time.Millisecond) // until the deadline above
+	}
+	s.t.Fatalf("%s does not answer", path)
+	return ""
+}
+
+// record starts a run that logs into dir.
+func record(t testing.TB, dir, experiment string, config map[string]any) *greenwave.Run {
+	t.Helper()
+	run, err := greenwave.Start(t.Context(), greenwave.Config{
+		Experiment: experiment, Dir: dir, Hyperparameters: config, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = run.Finish() })
+	return run
+}
+
+// episode logs an episode with numbers that move.
+func episode(t testing.TB, run *greenwave.Run, n int) {
+	t.Helper()
+	f := float64(n)
+	err := run.LogEpisode(greenwave.Episode{
+		EpisodeNumber: n, TotalReward: -1000 + 10*f - 40*float64(n%7), EpsilonValue: new(max(0.02, 1-f/40)), AvgLoss: new(1 / (1 + f)),
+		StepsCompleted: new(60), CompletedTrips: new(300 + n), PassengerThroughput: new(9000 + 20*f), AvgWaitingTime: new(30 - f/10), AvgSpeed: new(20 + f/20), AvgQueueLength: new(60 - f/5),
+		MaxQueueLength: new(120 - f/5), BusesProcessed: new(2 + n%3), JeepneysProcessed: new(20 + n%5), PTAvgWaiting: new(25.5), PTPassengerThroughput: new(4000.5),
+		RewardComponents: map[string]float64{"delay_penalty": -900 + 9*f, "speed_reward": 12 + f/10, "queue_penalty": -80}, ScenarioInfo: map[string]any{"scenario": "morning-1", "sumo_seed": n},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// steps logs steps of an episode at two intersections.
+func steps(t testing.TB, run *greenwave.Run, n, from, to int) {
+	t.Helper()
+	for i := from; i < to; i++ {
+		queue := func(k int) float64 { return float64((i*k + n) % 23) }
+		metrics := func(phase int) map[string]any {
+			return map[string]any{"action": phase, "phase": phase, "phase_age": 5 * (i % 4), "shown": "GGrr", "vehicles": 12, "buses": i % 2, "jeepneys": i % 3, "q_values": []float64{0.1, 0.4, -0.2},
+				"approaches": map[string]any{"north": map[string]any{"vehicles": 8, "waiting": 3.5, "speed": 21.5, "buses": i % 2, "jeepneys": 1}}}
+		}
+		err := run.LogStep(greenwave.Step{
+			EpisodeNumber: n, StepNumber: i, ActionTaken: new(i % 3), ImmediateReward: new(-5.5), ActiveVehicles: new(100 + i), SimulationTime: new(float64(30 + 5*i)),
+			QueueLengths:        map[string]map[string]float64{"ECOLAND": {"north": queue(3), "south": queue(5), "east": queue(7), "west": queue(2)}, "SANDAWA": {"north": queue(4), "east": queue(6), "west": queue(1)}},
+			WaitingTimes:        map[string]float64{"ECOLAND": 12.5, "SANDAWA": 3},
+			Speeds:              map[string]float64{"ECOLAND": 20.5, "SANDAWA": 31},
+			IntersectionMetrics: map[string]any{"ECOLAND": metrics(i / 3 % 3), "SANDAWA": metrics(i / 5 % 2)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// browser is a page in Chromium that remembers what went wrong in it.
+type browser struct {
+	t   testing.TB
+	ctx context.Context
+	url string
+
+	mu     sync.Mutex
+	errors []string
+}
+
+// look is how a page is looked at.
+type look struct {
+	name          string
+	width, height int64
+	dark          bool
+}
+
+var (
+	desktop = look{"desktop", 1360, 900, false}
+	phone   = look{"phone", 390, 844, false}
+	night   = look{"dark", 1360, 900, true}
+)
+
+// open starts Chromium.
+func open(t testing.TB, s *served, l look) *browser {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatalf("the dashboard is tested in Chromium: install it (apt-get install chromium): %v", err)
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true), chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(patience))
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	b := &browser{t: t, ctx: ctx, url: s.url}
+	messages := chromedp.Console(ctx)
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			if m.IsException() || m.Type == "error" {
+				b.complain(m.String() + " " + m.URL)
+			}
+		}
+	})
+	t.Cleanup(func() { cancel(); reading.Wait() })
+	scheme := "light"
+	if l.dark {
+		scheme = "dark"
+	}
+	b.run(chromedp.EmulateViewport(l.width, l.height))
+	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
+	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *browser) complain(text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.errors = append(b.errors, text)
+}
+
+// quiet fails the test when something went wrong in the page.
+func (b *browser) quiet() {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.errors {
+		b.t.Errorf("in the browser: %s", e)
+	}
+	b.errors = nil
+}
+
+// forget drops what is expected, such as requests to a server that is away.
+func (b *browser) forget() {
+	b.mu.Lock()
+	b.errors = nil
+	b.mu.Unlock()
+}
+
+func (b *browser) run(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, actions...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *browser) visit(path string) {
+	b.t.Helper()
+	b.run(chromedp.Navigate(b.url + path))
+}
+
+// until waits for a script to be true.
+func (b *browser) until(what, script string) {
+	b.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		if value[bool](b, "Boolean("+script+")") {
+			return
+		}
+		time.Sleep(20 * time.Millisecond) // until the deadline above
+	}
+	b.t.Fatalf("%s: not in time; the page says:\n%s", what, value[string](b, `document.body.innerText.slice(0, 1500)`))
+}
+
+// value evaluates a script.
+func value[T any](b *browser, script string) T {
+	b.t.Helper()
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](script))
+	if err != nil {
+		b.t.Fatalf("%.200s: %v", script, err)
+	}
+	return v
+}
+
+// picture keeps a screenshot where a person asked for them.
+func (b *browser) picture(name string) {
+	b.t.Helper()
+	dir := os.Getenv("GREENWAVE_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}

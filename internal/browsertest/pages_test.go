@@ -1,0 +1,174 @@
+package browsertest
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// axe is the accessibility checker that scripts/need fetches from npm.
+const axe = "../../build/axe/axe.min.js"
+
+// accessible runs axe-core over the page.
+func (b *browser) accessible(name string) {
+	b.t.Helper()
+	script, err := os.ReadFile(axe)
+	if err != nil {
+		b.t.Fatalf("axe-core is missing: run scripts/need test: %v", err)
+	}
+	// Through the debugger, which the page's policy does not bind.
+	value[bool](b, string(script)+";true")
+	value[bool](b, `window.axeDone = null; axe.run().then((r) => { window.axeDone = r.violations.map((v) => v.id + " (" + v.impact + "): " + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160) + " " + (n.any[0]?.message ?? "")).join(" | ")); }); true`)
+	b.until("axe", `window.axeDone !== null`)
+	for _, v := range value[[]string](b, `window.axeDone`) {
+		b.t.Errorf("%s: axe: %s", name, v)
+	}
+}
+
+// TestPages opens every page on desktop, phone and in the dark, with real data and
+// names that hold markup: no error, nothing inaccessible.
+func TestPages(t *testing.T) {
+	dir := t.TempDir()
+	runs := filepath.Join(dir, "runs")
+	run := record(t, runs, "corridor-s1", map[string]any{"episodes": 60, "seed": 1, "learning_rate": 0.001})
+	for n := range 40 {
+		episode(t, run, n)
+	}
+	steps(t, run, 39, 0, 60)
+	odd := `<img src=x onerror=alert(1)> 🚌 ‮right`
+	other := record(t, runs, odd, map[string]any{"episodes": 30, "seed": 2, "learning_rate": 0.01})
+	for n := range 12 {
+		episode(t, other, n)
+	}
+	if err := other.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, dir, "--watch", runs)
+	for _, l := range []look{desktop, phone, night} {
+		t.Run(l.name, func(t *testing.T) {
+			b := open(t, s, l)
+			for _, p := range []struct{ name, path, ready string }{
+				{"experiments", "/", `document.querySelectorAll("tbody tr").length === 2 && document.body.innerText.includes("🚌")`},
+				{"experiment", "/experiments/corridor-s1", `document.querySelector(".plot")?.dataset.last === "39" && document.querySelectorAll("canvas").length >= 6`},
+				{"intersections", "/experiments/corridor-s1?tab=intersections", `document.body.innerText.includes("morning-1")`},
+				{"data", "/experiments/corridor-s1?tab=data", `document.querySelectorAll("tbody tr").length >= 1`},
+				{"system-tab", "/experiments/corridor-s1?tab=system", `document.body.innerText.includes("Processor")`},
+				{"config", "/experiments/corridor-s1?tab=config", `document.body.innerText.includes("learning_rate")`},
+				{"validation", "/experiments/corridor-s1?tab=validation", `document.body.innerText.includes("No validations yet")`},
+				{"episode", "/experiments/corridor-s1/episodes/39", `document.querySelectorAll("canvas.heat").length === 2 && document.body.innerText.includes("Q-values")`},
+				{"compare", "/compare?experiments=corridor-s1," + "corridor-s1", `document.querySelectorAll("canvas").length === 1`},
+				{"alerts", "/alerts", `!document.body.innerText.includes("Loading")`},
+				{"system", "/system", `document.body.innerText.includes("followed by this server")`},
+				{"nowhere", "/nowhere", `document.body.innerText.includes("no such page")`},
+			} {
+				b.visit(p.path)
+				b.until(p.name, p.ready)
+				if wide := value[bool](b, `document.documentElement.scrollWidth > innerWidth + 1`); wide {
+					t.Errorf("%s: the page is wider than the screen", p.name)
+				}
+				b.picture(p.name + "-" + l.name)
+				b.accessible(p.name)
+				b.quiet()
+			}
+		})
+	}
+	t.Run("missing experiment", func(t *testing.T) {
+		b := open(t, s, desktop)
+		b.visit("/experiments/corridor")
+		b.until("words that help", `document.body.innerText.includes("There is no such experiment") && document.body.innerText.includes("corridor-s1")`)
+		if n := value[int](b, `document.images.length`); n != 1 { // the mark in the corner
+			t.Errorf("%d images: a name became markup", n)
+		}
+	})
+}
+
+// TestWorking uses the pages: zoom, compare, slider, filter.
+func TestWorking(t *testing.T) {
+	dir := t.TempDir()
+	runs := filepath.Join(dir, "runs")
+	run := record(t, runs, "alpha-s1", map[string]any{"episodes": 50, "seed": 1})
+	second := record(t, runs, "alpha-s2", map[string]any{"episodes": 50, "seed": 2})
+	for n := range 50 {
+		if n != 20 { // a gap
+			episode(t, run, n)
+		}
+		episode(t, second, n)
+	}
+	steps(t, run, 49, 0, 40)
+	s := serve(t, dir, "--watch", runs)
+	b := open(t, s, desktop)
+
+	b.visit("/")
+	b.until("the list", `document.querySelectorAll("tbody tr").length === 2`)
+	b.run(chromedp.SendKeys(`input[type="search"]`, "s2"))
+	b.until("the filter", `document.querySelectorAll("tbody tr").length === 1 && location.search.includes("q=s2")`)
+	value[bool](b, `(() => { const f = document.querySelector('input[type="search"]'); f.value = ""; f.dispatchEvent(new Event("input")); return true; })()`)
+	b.until("all again", `document.querySelectorAll("tbody tr").length === 2`)
+	value[bool](b, `for (const c of document.querySelectorAll("tbody input")) c.click(); true`)
+	value[bool](b, `[...document.querySelectorAll("button")].find((b) => b.textContent === "Compare (2)").click(); true`)
+	b.until("the comparison", `location.pathname === "/compare" && document.querySelectorAll("canvas").length === 1 && document.body.innerText.includes("1 differ: seed")`)
+	b.picture("compare-two")
+	b.run(chromedp.Click(`input[type="checkbox"]`))
+	b.until("groups of seeds", `location.search.includes("grouped=1") && document.body.innerText.includes("alpha (2 seeds)")`)
+	b.picture("compare-grouped")
+	b.accessible("compare")
+
+	b.visit("/experiments/alpha-s1")
+	b.until("the charts", `document.querySelector(".plot")?.dataset.last === "49"`)
+	type box struct{ X, Y, W, H float64 }
+	over := value[box](b, `(() => { const r = document.querySelector(".u-over").getBoundingClientRect(); return {X: r.x, Y: r.y, W: r.width, H: r.height}; })()`)
+	drag := func(from, to float64) {
+		b.run(chromedp.MouseEvent("mousePressed", over.X+from*over.W, over.Y+over.H/2, chromedp.Button("left"), chromedp.ClickCount(1)),
+			chromedp.MouseEvent("mouseMoved", over.X+(from+to)/2*over.W, over.Y+over.H/2, chromedp.Button("left")),
+			chromedp.MouseEvent("mouseMoved", over.X+to*over.W, over.Y+over.H/2, chromedp.Button("left")),
+			chromedp.MouseEvent("mouseReleased", over.X+to*over.W, over.Y+over.H/2, chromedp.Button("left"), chromedp.ClickCount(1)))
+	}
+	drag(0.2, 0.6)
+	b.until("the zoom in the address", `new URLSearchParams(location.search).get("zoom")?.split(",").length === 2`)
+	link := value[string](b, `location.pathname + location.search`)
+	b.picture("zoomed")
+	b.visit(link)
+	b.until("the zoom from the address", `document.querySelector(".plot")?.dataset.last === "49" && location.search.includes("zoom=")`)
+	b.run(chromedp.Focus(".plot"), chromedp.KeyEvent("0"))
+	b.until("everything again", `!location.search.includes("zoom=")`)
+
+	b.visit("/experiments/alpha-s1/episodes/49")
+	b.until("the episode", `document.querySelectorAll("canvas.heat").length === 2`)
+	value[bool](b, `(() => { const r = document.querySelector('input[type="range"]'); r.value = 17; r.dispatchEvent(new Event("input")); return true; })()`)
+	b.until("the step", `document.querySelector(".player .mono").textContent.includes("18/40")`)
+	value[bool](b, `[...document.querySelectorAll(".player button")].find((b) => b.textContent.includes("play")).click(); true`)
+	b.until("playing", `!document.querySelector(".player .mono").textContent.includes("18/40")`)
+	b.quiet()
+}
+
+// TestServerGoesAndComes: the page says that the server is away, and catches up by
+// itself without losing the zoom.
+func TestServerGoesAndComes(t *testing.T) {
+	dir := t.TempDir()
+	runs := filepath.Join(dir, "runs")
+	run := record(t, runs, "away", map[string]any{"episodes": 100})
+	for n := range 10 {
+		episode(t, run, n)
+	}
+	s := serve(t, dir, "--watch", runs)
+	b := open(t, s, desktop)
+	b.visit("/experiments/away?zoom=2,6")
+	b.until("the charts", `document.querySelector(".plot")?.dataset.last === "9"`)
+	b.quiet()
+	s.stop(syscall.SIGKILL)
+	b.until("the banner", `!document.getElementById("banner").hidden && document.getElementById("banner").innerText.includes("does not answer") && document.getElementById("live").innerText.includes("not connected")`)
+	b.picture("server-away")
+	for n := 10; n < 14; n++ {
+		episode(t, run, n)
+	}
+	s.start()
+	b.until("the banner is gone and the page has caught up", `document.getElementById("banner").hidden && document.querySelector(".plot").dataset.last === "13" && document.getElementById("live").innerText === "live"`)
+	if at := value[string](b, `location.search`); !strings.Contains(at, "zoom=") {
+		t.Errorf("the address is %q: the zoom is lost", at)
+	}
+	b.forget() // requests that failed while it was away
+}
