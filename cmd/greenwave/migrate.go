@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/internal/store/postgres"
 	"github.com/greenwave-traffic/greenwave/internal/store/sqlite"
 )
@@ -48,6 +49,7 @@ func (migrateUpCmd) Run(ctx context.Context, a *app) error {
 
 type migrateDownCmd struct {
 	Yes bool `help:"Do it although the database holds experiments, and delete them."`
+	To  int  `default:"-1" placeholder:"VERSION" help:"Undo every migration above this version, 0 for all. Default: the newest alone."`
 }
 
 // Run undoes the newest migration, when nothing is lost by it or the user said so.
@@ -74,18 +76,34 @@ func (c *migrateDownCmd) Run(ctx context.Context, a *app) error {
 			return next(fmt.Errorf("%s holds %s", s.Name(), of(len(held), "experiment")), "export them or sync their journals elsewhere; migrate down --yes deletes them")
 		}
 	}
-	undone, err := s.Down(ctx)
-	if err != nil {
-		return err
+	return c.undo(ctx, a, s, current)
+}
+
+// undo goes down to the version that was asked for, a migration at a time.
+func (c *migrateDownCmd) undo(ctx context.Context, a *app, s store.Store, current int64) error {
+	undone := []int64{}
+	for current > 0 && (c.To < 0 && len(undone) == 0 || c.To >= 0 && current > int64(c.To)) {
+		one, err := s.Down(ctx)
+		if err != nil {
+			return err
+		}
+		undone = append(undone, one)
+		if !a.cli.JSON {
+			a.printf("%s: migration %d undone\n", s.Name(), one)
+		}
+		if current, _, err = s.Version(ctx); err != nil {
+			return err
+		}
 	}
-	if a.cli.JSON {
+	switch {
+	case a.cli.JSON:
 		return a.json(map[string]any{"database": s.Name(), "undone": undone})
-	}
-	if undone == 0 {
+	case len(undone) > 0:
+	case current == 0:
 		a.printf("%s has no Greenwave tables: nothing to undo\n", s.Name())
-		return nil
+	default:
+		a.printf("%s is at version %d: nothing to undo\n", s.Name(), current)
 	}
-	a.printf("%s: migration %d undone\n", s.Name(), undone)
 	return nil
 }
 
