@@ -108,6 +108,8 @@ func (s *Server) routes() []Route {
 			}, handler: s.takeRecords},
 		{Method: "POST", Path: api + "/runs/{run}/interrupted", Summary: "Say that a run has no process any more.", Body: Silence{}, handler: s.markInterrupted},
 		{Method: "GET", Path: api + "/events", Summary: "Server-sent events: which experiments change. Last-Event-ID goes on where a stream was cut off.", ResultType: "text/event-stream", Params: []Param{ofExperiment}, Stream: true, handler: s.events},
+		{Method: "GET", Path: "/health", Summary: "The same as /api/v1/health, where load balancers look.", Result: Health{}, handler: s.health},
+		{Method: "GET", Path: "/ready", Summary: "The same as /api/v1/ready.", Result: Health{}, handler: s.ready},
 		{Method: "GET", Path: "/metrics", Summary: "Metrics for Prometheus.", ResultType: "text/plain", handler: s.metrics},
 	}
 }

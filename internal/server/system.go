@@ -2,11 +2,13 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"runtime"
 	"runtime/debug"
 	"time"
 
+	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/internal/syncer"
 )
 
@@ -23,7 +25,12 @@ func (s *Server) healthNow(ctx context.Context) Health {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	h := Health{Status: "ok", Version: s.opt.Version, Database: s.opt.Store.Name()}
-	if _, _, err := s.opt.Store.Version(ctx); err != nil {
+	current, known, err := s.opt.Store.Version(ctx)
+	if err == nil && current != known {
+		// A file that was taken away has no tables, too.
+		err = fmt.Errorf("%w: its tables have version %d and this program needs %d", store.ErrTemporary, current, known)
+	}
+	if err != nil {
 		s.away(s.failureOf(err))
 		s.mu.Lock()
 		since := s.awaySince
