@@ -8,12 +8,15 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
+// shapiroLimit is the largest sample that the approximation of the p-value was made for.
+const shapiroLimit = 5000
+
 // ShapiroWilk tests whether numbers come from a normal distribution, after Royston
 // 1995 (Applied Statistics 44, algorithm AS R94). It needs 3 to 5000 numbers that
 // are not all equal. A small p speaks against a normal distribution.
 func ShapiroWilk(x []float64) (w, p float64, err error) {
 	n := len(x)
-	if n < 3 || n > 5000 {
+	if n < 3 || n > shapiroLimit {
 		return 0, 0, fmt.Errorf("Shapiro-Wilk of %d numbers: 3 to 5000 are needed", n)
 	}
 	sorted := slices.Sorted(slices.Values(x))
