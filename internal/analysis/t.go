@@ -56,7 +56,7 @@ func Welch(a, b []float64) (Test, error) {
 		return Test{}, err
 	}
 	if len(a) < 2 || len(b) < 2 {
-		return Test{}, fmt.Errorf("Welch's t-test of %d and %d numbers: at least 2 of each are needed", len(a), len(b))
+		return Test{}, fmt.Errorf("t-test of %d and %d numbers: at least 2 of each are needed", len(a), len(b))
 	}
 	meanA, varA := stat.MeanVariance(a, nil)
 	meanB, varB := stat.MeanVariance(b, nil)
