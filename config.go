@@ -55,10 +55,12 @@ type Config struct {
 	// every step.
 	LogInterval int
 
-	// Destination is the database that the run is synced to:
-	// postgres://user:password@host:port/database or sqlite:PATH. The sync runs
-	// in this process when the program imports destination/postgres or
-	// destination/sqlite, else in the companion program (see Program). Whatever
+	// Destination is what the run is synced to: a database, as
+	// postgres://user:password@host:port/database or sqlite:PATH, or a server
+	// (greenwave serve) that keeps the records in its own, as https://HOST with
+	// the token in GREENWAVE_TOKEN. The sync runs in this process when the
+	// program imports destination/postgres, destination/sqlite or
+	// destination/https, else in the companion program (see Program). Whatever
 	// happens to the destination, recording goes on. Defaults to none: the run
 	// is recorded offline.
 	Destination string

@@ -24,9 +24,9 @@ type inProcess struct {
 	notice func()
 
 	mu       sync.Mutex
-	store    store.Store // opened by the first that needs it
-	prepared bool        // it has its tables
-	users    int         // the last one closes it
+	store    store.Destination // opened by the first that needs it
+	prepared bool              // it has its tables
+	users    int               // the last one closes it
 }
 
 func newInProcess(ctx context.Context, db settings.Database, open destination.Opener, log *slog.Logger, notice func()) *inProcess {
@@ -85,7 +85,7 @@ func (s *inProcessSender) run() {
 	}
 }
 
-func (s *inProcessSender) send(st store.Store) error {
+func (s *inProcessSender) send(st store.Destination) error {
 	src, err := syncer.Journal(s.runDir)
 	if err != nil {
 		return fmt.Errorf("read the journal to send it: %w", err)
@@ -115,7 +115,7 @@ func reported(r syncer.Report) error {
 
 // prepare opens the database and lays out its tables where they are missing or
 // older. It tries until the context ends: databases are set up late, too.
-func (p *inProcess) prepare(ctx context.Context, failed func(error)) (store.Store, error) {
+func (p *inProcess) prepare(ctx context.Context, failed func(error)) (store.Destination, error) {
 	const first, longest = 200 * time.Millisecond, 30 * time.Second
 	said := ""
 	for pause := first; ; pause = min(2*pause, longest) {
@@ -140,7 +140,7 @@ func (p *inProcess) prepare(ctx context.Context, failed func(error)) (store.Stor
 	}
 }
 
-func (p *inProcess) tryPrepare(ctx context.Context) (store.Store, error) {
+func (p *inProcess) tryPrepare(ctx context.Context) (store.Destination, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.store == nil {
@@ -153,20 +153,28 @@ func (p *inProcess) tryPrepare(ctx context.Context) (store.Store, error) {
 	if p.prepared {
 		return p.store, nil
 	}
-	// Ask first: who may write rows may not always make tables.
-	current, newest, err := p.store.Version(ctx)
-	switch {
-	case err != nil:
-		return nil, err
-	case current > newest:
-		return nil, fmt.Errorf("the tables of %s have version %d, this program knows only %d: build the trainer with a newer greenwave", p.db.Name, current, newest)
-	case current < newest:
-		if _, err := p.store.Migrate(ctx, -1); err != nil {
+	if tables, ok := p.store.(store.Migrator); ok {
+		if err := p.layOut(ctx, tables); err != nil {
 			return nil, err
 		}
 	}
 	p.prepared = true
 	return p.store, nil
+}
+
+// layOut brings the tables up to date. It asks first: who may write rows may not always
+// make tables.
+func (p *inProcess) layOut(ctx context.Context, tables store.Migrator) error {
+	current, newest, err := tables.Version(ctx)
+	switch {
+	case err != nil:
+		return err
+	case current > newest:
+		return fmt.Errorf("the tables of %s have version %d, this program knows only %d: build the trainer with a newer greenwave", p.db.Name, current, newest)
+	case current < newest:
+		_, err = tables.Migrate(ctx, -1)
+	}
+	return err
 }
 
 // release closes the database when nobody uses it any more.

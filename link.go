@@ -69,7 +69,7 @@ func newLink(ctx context.Context, cfg settled, log *slog.Logger, notice func()) 
 	}
 	path, err := findProgram(cfg.Program)
 	if err != nil {
-		l.fail(fmt.Errorf("nobody sends to %s: no database driver for it is linked in, and %w; the run is recorded offline", db.Name, err), cfg)
+		l.fail(fmt.Errorf("nobody sends to %s: %s, and %w; the run is recorded offline", db.Name, destination.Missing(db.URL), err), cfg)
 		return l
 	}
 	l.sync = SyncProgram

@@ -13,7 +13,9 @@ import (
 	"github.com/greenwave-traffic/greenwave/internal/settings"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/internal/store/postgres"
+	"github.com/greenwave-traffic/greenwave/internal/store/remote"
 	"github.com/greenwave-traffic/greenwave/internal/store/sqlite"
+	"github.com/greenwave-traffic/greenwave/internal/syncer"
 )
 
 // settings decides which database is meant and passes on what there is to warn of.
@@ -22,8 +24,8 @@ func (a *app) settings() (settings.Database, error) {
 	if err != nil {
 		return db, &usageError{err, "see docs/configuration.md or greenwave status --help"}
 	}
-	if a.getenv(warned) != "" {
-		db.Warnings = append(db.Warnings, "the password in --db was visible in the process list for a moment and may be in the shell's history: put it into PGPASSWORD or a configuration file")
+	if variable := a.getenv(warned); variable != "" {
+		db.Warnings = append(db.Warnings, "the secret in --db was visible in the process list for a moment and may be in the shell's history: put it into "+variable+" or a configuration file")
 	}
 	for _, w := range db.Warnings {
 		a.warnf("warning: %s", w)
@@ -41,6 +43,9 @@ func (a *app) openDatabase(ctx context.Context) (store.Store, error) {
 }
 
 func open(ctx context.Context, db settings.Database) (store.Store, error) {
+	if db.Server() {
+		return nil, next(fmt.Errorf("%s is a server that takes records, and this command reads the database itself", db.Name), "give the database with --db, or ask the server: its API is at "+db.Name+"/api/v1")
+	}
 	if path, ok := db.SQLite(); ok {
 		return sqlite.Open(path, sqlite.Options{})
 	}
@@ -117,6 +122,39 @@ func (a *app) openWriterWaiting(ctx context.Context, wait bool) (store.Store, er
 		case <-time.After(pause.NextBackOff()):
 		}
 	}
+}
+
+// destination is what records can be sent to, and be asked what it has confirmed: a
+// database or a server.
+type destination interface {
+	store.Destination
+	syncer.Asked
+	Name() string
+}
+
+// openDestination opens where records are sent: a database, whose tables are brought up
+// to date, or a server, which has them. With wait it waits for a database that is away.
+func (a *app) openDestination(ctx context.Context, wait bool) (destination, error) {
+	db, err := a.settings()
+	if err != nil {
+		return nil, err
+	}
+	if db.Server() {
+		return remote.Open(db.URL)
+	}
+	return a.openWriterWaiting(ctx, wait)
+}
+
+// openAsked opens what can be asked about runs and dead letters.
+func (a *app) openAsked(ctx context.Context) (destination, error) {
+	db, err := a.settings()
+	if err != nil {
+		return nil, err
+	}
+	if db.Server() {
+		return remote.Open(db.URL)
+	}
+	return a.openReader(ctx)
 }
 
 // prepare lays out the tables of a database that is new or older than the program.

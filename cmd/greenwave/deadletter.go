@@ -52,7 +52,7 @@ func (c *deadletterListCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer closeAll(sources)
-	s, err := a.openReader(ctx)
+	s, err := a.openAsked(ctx)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (c *deadletterRetryCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer closeAll(sources)
-	db, err := a.openReader(ctx)
+	db, err := a.openAsked(ctx)
 	if err != nil {
 		return err
 	}

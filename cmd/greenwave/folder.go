@@ -84,7 +84,7 @@ func closeAll(sources []syncer.Source) {
 }
 
 // statusOfFiles is the status of imported files: the file is the journal.
-func (a *app) statusOfFiles(ctx context.Context, f *folder, reader store.Reader) ([]syncer.RunStatus, error) {
+func (a *app) statusOfFiles(ctx context.Context, f *folder, reader syncer.Asked) ([]syncer.RunStatus, error) {
 	sources, faults := f.open()
 	defer closeAll(sources)
 	ids := make([]string, len(sources))

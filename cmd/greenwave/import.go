@@ -55,7 +55,7 @@ func (a *app) importSources(ctx context.Context, paths []string, opt importOptio
 		}
 		return next(fmt.Errorf("nothing to import in %s", visible(strings.Join(paths, ", "))), "files are named <experiment>_episodes.jsonl, <experiment>_steps.jsonl, or hold results as JSON")
 	}
-	dest, err := a.openWriterWaiting(ctx, opt.Follow)
+	dest, err := a.openDestination(ctx, opt.Follow)
 	if err != nil {
 		return err
 	}

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 
 	"github.com/greenwave-traffic/greenwave/internal/settings"
 	"github.com/greenwave-traffic/greenwave/internal/store"
+	"github.com/greenwave-traffic/greenwave/internal/store/remote"
 	"github.com/greenwave-traffic/greenwave/internal/syncer"
 )
 
@@ -33,21 +35,25 @@ func (c *statusCmd) Run(ctx context.Context, a *app) error {
 		a.facts("database", origin(db))
 	}
 	if dir == "" {
-		return a.statusOfDatabase(ctx, db, reader, trouble)
+		known, _ := reader.(store.Store)
+		if db.Server() {
+			return next(errors.New("no folder of runs here, and a server is asked about the runs of one"), "give the folder: greenwave status DIR")
+		}
+		return a.statusOfDatabase(ctx, db, known, trouble)
 	}
 	found, err := a.find(dir)
 	if err != nil {
 		return err
 	}
 	var list []syncer.RunStatus
-	var r store.Reader
+	var asked syncer.Asked
 	if reader != nil {
-		r = reader
+		asked = reader
 	}
 	if found.imported() {
-		list, err = a.statusOfFiles(ctx, found, r)
+		list, err = a.statusOfFiles(ctx, found, asked)
 	} else {
-		list, err = syncer.Status(ctx, dir, r)
+		list, err = syncer.Status(ctx, dir, asked)
 	}
 	if err == nil {
 		err = trouble
@@ -155,7 +161,10 @@ func (a *app) statusOfDatabase(ctx context.Context, db settings.Database, s stor
 
 // tryReader opens the database for a question that can be answered without it too:
 // the error is for the user to see beside the answer.
-func (a *app) tryReader(ctx context.Context, db settings.Database) (store.Store, error) {
+func (a *app) tryReader(ctx context.Context, db settings.Database) (destination, error) {
+	if db.Server() {
+		return remote.Open(db.URL)
+	}
 	if exists(db) != nil {
 		return nil, nil // nothing was synced yet
 	}

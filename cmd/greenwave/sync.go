@@ -29,7 +29,7 @@ func (c *syncCmd) Run(ctx context.Context, a *app) error {
 	if found.imported() {
 		return a.importSources(ctx, []string{c.Dir}, importOptions{Options: importer.Options{Follow: c.Follow}, restore: c.Restore})
 	}
-	dest, err := a.openWriterWaiting(ctx, c.Follow)
+	dest, err := a.openDestination(ctx, c.Follow)
 	if err != nil {
 		return err
 	}

@@ -84,11 +84,15 @@ func TestSpark(t *testing.T) {
 }
 
 func TestPasswordLeavesTheArguments(t *testing.T) {
-	for _, args := range [][]string{
-		{"greenwave", "query", "--db", "postgres://ana:hunter2@h/d?sslmode=require", "SELECT 1"},
-		{"greenwave", "--db=postgres://ana:hunter2@h/d", "status"},
+	for variable, args := range map[string][]string{
+		"PGPASSWORD":      {"greenwave", "query", "--db", "postgres://ana:hunter2@h/d?sslmode=require", "SELECT 1"},
+		"PGPASSWORD ":     {"greenwave", "--db=postgres://ana:hunter2@h/d", "status"},
+		"GREENWAVE_TOKEN": {"greenwave", "--db=https://token:hunter2@h", "status"},
 	} {
-		clean, pw := withoutPassword(args)
+		clean, pw, name := withoutPassword(args)
+		if name != strings.TrimSpace(variable) {
+			t.Errorf("%q: the secret goes into %s", args, name)
+		}
 		if pw != "hunter2" || strings.Contains(strings.Join(clean, " "), "hunter2") {
 			t.Errorf("%q became %q with password %q", args, clean, pw)
 		}
@@ -96,7 +100,7 @@ func TestPasswordLeavesTheArguments(t *testing.T) {
 			t.Errorf("%q became %q", args, clean)
 		}
 	}
-	if _, pw := withoutPassword([]string{"greenwave", "--", "--db", "postgres://a:b@h/d"}); pw != "" {
+	if _, pw, _ := withoutPassword([]string{"greenwave", "--", "--db", "postgres://a:b@h/d"}); pw != "" {
 		t.Error("something behind -- was taken for a flag")
 	}
 }

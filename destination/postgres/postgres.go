@@ -19,6 +19,6 @@ func init() {
 	}
 }
 
-func open(ctx context.Context, url string) (store.Store, error) {
+func open(ctx context.Context, url string) (store.Destination, error) {
 	return postgres.Open(ctx, url, postgres.Options{})
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func init() {
-	destination.Register("sqlite", func(_ context.Context, url string) (store.Store, error) {
+	destination.Register("sqlite", func(_ context.Context, url string) (store.Destination, error) {
 		return sqlite.Open(strings.TrimPrefix(url, "sqlite:"), sqlite.Options{})
 	})
 }

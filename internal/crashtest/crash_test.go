@@ -46,10 +46,11 @@ type position struct{ episode, step int }
 // torment kills trainers and syncers that work on one folder and one database, and
 // counts what is left.
 func torment(t *testing.T, url string) {
-	db, err := destination.Open(t.Context(), url)
+	opened, err := destination.Open(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
+	db := opened.(store.Store)
 	t.Cleanup(db.Close)
 	if _, err := db.Migrate(t.Context(), -1); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ package destination
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,9 +16,9 @@ import (
 	"github.com/greenwave-traffic/greenwave/internal/store"
 )
 
-// Opener opens the database that a URL names. It must not contact the database:
-// the first use does.
-type Opener func(ctx context.Context, url string) (store.Store, error)
+// Opener opens the database, or the server, that a URL names. It must not contact it:
+// the first use does. One that lays out its own tables is a [store.Migrator] too.
+type Opener func(ctx context.Context, url string) (store.Destination, error)
 
 var (
 	mu      sync.RWMutex
@@ -51,13 +52,22 @@ func Find(url string) (open Opener, ok bool) {
 	return open, ok
 }
 
+// Missing says what to import for a URL whose scheme is not registered.
+func Missing(url string) string {
+	scheme, _, _ := strings.Cut(url, ":")
+	name := map[string]string{"http": "https", "postgresql": "postgres"}[scheme]
+	if name == "" {
+		name = scheme
+	}
+	return fmt.Sprintf("nothing is linked in for %s: import _ \"github.com/greenwave-traffic/greenwave/destination/%s\"", scheme, name)
+}
+
 // Open opens the database that a URL names, when its scheme is registered. Errors
 // never hold the URL, which may hold a password.
-func Open(ctx context.Context, url string) (store.Store, error) {
+func Open(ctx context.Context, url string) (store.Destination, error) {
 	open, ok := Find(url)
 	if !ok {
-		scheme, _, _ := strings.Cut(url, ":")
-		return nil, fmt.Errorf("no database is linked in for %q URLs: import _ \"github.com/greenwave-traffic/greenwave/destination/%s\"", scheme, scheme)
+		return nil, errors.New(Missing(url))
 	}
 	return open(ctx, url)
 }

@@ -20,6 +20,7 @@ var rooms = map[string][]string{
 	"cmd/greenwave":                   {"*"}, // the one program knows every room
 	"destination/postgres":            {"internal/destination", "internal/store", "internal/store/postgres"},
 	"destination/sqlite":              {"internal/destination", "internal/store", "internal/store/sqlite"},
+	"destination/https":               {"internal/destination", "internal/store", "internal/store/remote"},
 	"examples/go-trainer":             {".", "destination/postgres", "destination/sqlite"},
 	"internal/alert":                  {"record", "internal/store"},
 	"internal/analysis":               nil,
@@ -41,14 +42,16 @@ var rooms = map[string][]string{
 	"internal/store":                  {"record"},
 	"internal/store/pgtest":           nil,
 	"internal/store/postgres":         {"record", "internal/store"},
+	"internal/store/remote":           {"record", "internal/store", "internal/wire"},
 	"internal/store/sqlite":           {"record", "internal/store"},
 	"internal/store/storetest":        {"record", "internal/store"},
 	"internal/series":                 {"record", "internal/store"},
-	"internal/server":                 {"record", "internal/alert", "internal/dashboard", "internal/series", "internal/store", "internal/syncer"},
+	"internal/server":                 {"record", "internal/alert", "internal/dashboard", "internal/series", "internal/store", "internal/syncer", "internal/wire"},
 	"internal/dashboard":              nil,
 	"internal/sumo":                   {"internal/traci"},
 	"internal/syncer":                 {"record", "internal/journal", "internal/store"},
 	"internal/traci":                  nil,
+	"internal/wire":                   nil,
 	"internal/trainer":                {".", "internal/analysis", "internal/controller", "internal/d3qn", "internal/nn", "internal/policy", "internal/safetensors", "internal/sumo"},
 	"scenarios/davao-corridor/demand": nil,
 	"scenarios":                       nil,
@@ -60,7 +63,7 @@ var drivers = []string{"github.com/jackc/pgx/v5", "modernc.org/sqlite", "github.
 
 // driverFree are the packages that must not reach a driver, not even through others:
 // a trainer that records links none of them.
-var driverFree = []string{".", "record", "internal/journal", "internal/store", "internal/syncer", "internal/importer", "internal/export"}
+var driverFree = []string{".", "record", "internal/journal", "internal/store", "internal/syncer", "internal/importer", "internal/export", "internal/store/remote", "destination/https"}
 
 type pkg struct {
 	ImportPath, Name string

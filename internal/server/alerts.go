@@ -42,7 +42,11 @@ func (s *Server) listAlerts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f := store.AlertFilter{Limit: limit, OpenOnly: q.Get("open") != ""}
+	open, err := boolOf(q, "open")
+	if err != nil {
+		return err
+	}
+	f := store.AlertFilter{Limit: limit, OpenOnly: open}
 	if ref := q.Get("experiment"); ref != "" {
 		e, err := s.find(r.Context(), ref)
 		if err != nil {

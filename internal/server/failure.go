@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/greenwave-traffic/greenwave/internal/store"
+	"github.com/greenwave-traffic/greenwave/internal/wire"
 )
 
 // Failure is an answer that is not what was asked for.
@@ -36,21 +37,29 @@ func (s *Server) failureOf(err error) *Failure {
 	case errors.As(err, &f):
 		return f
 	case errors.As(err, &tooLarge):
-		return &Failure{Status: http.StatusRequestEntityTooLarge, Code: "body_too_large",
+		return &Failure{Status: http.StatusRequestEntityTooLarge, Code: wire.CodeBodyTooLarge,
 			Message: "the body is larger than " + strconv.FormatInt(tooLarge.Limit, 10) + " bytes: send fewer records at a time"}
 	case errors.Is(err, store.ErrNotFound):
-		return &Failure{Status: http.StatusNotFound, Code: "not_found", Message: err.Error()}
+		return &Failure{Status: http.StatusNotFound, Code: wire.CodeNotFound, Message: err.Error()}
 	case errors.Is(err, context.Canceled):
 		return &Failure{Status: 499, Code: "cancelled", Message: "the caller went away"}
 	case errors.Is(err, store.ErrRefused):
-		return &Failure{Status: http.StatusUnprocessableEntity, Code: "refused", Message: err.Error()}
+		return &Failure{Status: http.StatusUnprocessableEntity, Code: wire.CodeRefused, Message: err.Error()}
 	case errors.Is(err, store.ErrExperimentDeleted):
-		return &Failure{Status: http.StatusGone, Code: "experiment_deleted", Message: err.Error()}
+		return &Failure{Status: http.StatusGone, Code: wire.CodeExperimentDeleted, Message: err.Error()}
+	case errors.Is(err, store.ErrCursorMoved):
+		return &Failure{Status: http.StatusConflict, Code: wire.CodeCursorMoved, Message: err.Error()}
+	case errors.Is(err, store.ErrSchema):
+		return &Failure{Status: http.StatusServiceUnavailable, Code: wire.CodeSchema, Retry: 10 * time.Second, Message: err.Error() + ": run greenwave migrate up with the newest greenwave, and start the server again"}
 	case errors.Is(err, store.ErrTemporary), errors.Is(err, store.ErrAuth), errors.Is(err, context.DeadlineExceeded):
-		return &Failure{Status: http.StatusServiceUnavailable, Code: "database_away", Retry: 2 * time.Second,
+		code := wire.CodeDatabaseAway
+		if errors.Is(err, store.ErrAuth) {
+			code = wire.CodeDatabaseRefuses
+		}
+		return &Failure{Status: http.StatusServiceUnavailable, Code: code, Retry: 2 * time.Second,
 			Message: "the database does not answer: " + err.Error() + ": recording goes on in the journals; this is tried again by itself"}
 	default:
-		return &Failure{Status: http.StatusInternalServerError, Code: "unexpected", Message: err.Error()}
+		return &Failure{Status: http.StatusInternalServerError, Code: wire.CodeUnexpected, Message: err.Error()}
 	}
 }
 

@@ -46,7 +46,11 @@ func (s *Server) listExperiments(w http.ResponseWriter, r *http.Request) error {
 	if order == "" {
 		order = "created"
 	}
-	kept, err := sorted(all, filter{q.Get("q"), q.Get("status"), q.Get("group"), q.Get("tag")}, order, q.Get("reverse") != "")
+	reverse, err := boolOf(q, "reverse")
+	if err != nil {
+		return err
+	}
+	kept, err := sorted(all, filter{q.Get("q"), q.Get("status"), q.Get("group"), q.Get("tag")}, order, reverse)
 	if err != nil {
 		return err
 	}

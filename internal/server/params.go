@@ -52,6 +52,19 @@ func intOf(q url.Values, name string, usual, least, most int) (int, error) {
 	return n, nil
 }
 
+// boolOf reads a parameter that is true or false; false without it.
+func boolOf(q url.Values, name string) (bool, error) {
+	text := q.Get(name)
+	if text == "" {
+		return false, nil
+	}
+	is, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, badRequest("bad_"+name, fmt.Sprintf("%s is %q: must be true or false", name, text))
+	}
+	return is, nil
+}
+
 // listOf splits a parameter that may be repeated or hold several values with commas.
 func listOf(q url.Values, name string) []string {
 	var list []string

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 
+	"github.com/greenwave-traffic/greenwave/internal/wire"
 	"github.com/greenwave-traffic/greenwave/record"
 )
 
@@ -37,6 +38,7 @@ func page(usual, most string) []Param {
 
 var (
 	columnsParam = Param{Name: "columns", Type: "string", Doc: "Names of columns, with commas between them; all unless it is given. The key is always there."}
+	ofRuns       = Param{Name: "runs", Type: "string", Doc: "UUIDs of runs, with commas between them or repeated; at most 500."}
 	ofExperiment = Param{Name: "experiment", Type: "string", Doc: "Only of this experiment, by name or id."}
 	newestParam  = Param{Name: "newest", Type: "boolean", Doc: "From the last to the first."}
 	afterParam   = Param{Name: "after", Type: "string", Doc: "Only rows behind this episode (12), for steps with the step behind a point (12.3)."}
@@ -93,20 +95,24 @@ func (s *Server) routes() []Route {
 			Param{Name: "metric", Type: "string", Doc: "A column as in series; total_reward unless it is given."}), handler: s.compare},
 		{Method: "GET", Path: api + "/analytics", Summary: "The view performance_analytics.", Result: AnalyticsList{}, Params: []Param{ofExperiment}, handler: s.analytics},
 		{Method: "GET", Path: api + "/runs", Summary: "Processes that wrote to experiments, and imported files, newest first.", Result: Runs{}, Params: append(page("100", "1000"), ofExperiment), handler: s.listRuns},
-		{Method: "GET", Path: api + "/dead-letters", Summary: "Records that the database does not hold, with the reason.", Result: DeadLetters{}, Params: []Param{ofExperiment, page("100", "10000")[0]}, handler: s.listDeadLetters},
+		{Method: "GET", Path: api + "/states", Summary: "What the database has confirmed of some runs; unknown ones are left out.", Result: wire.States{}, Params: []Param{{Name: ofRuns.Name, Type: ofRuns.Type, Required: true, Doc: ofRuns.Doc}}, handler: s.listStates},
+		{Method: "GET", Path: api + "/dead-letters", Summary: "Records that the database does not hold, with the reason.", Result: wire.DeadLetters{}, Params: append(page("100", "10000"), ofExperiment, ofRuns), handler: s.listDeadLetters},
 		{Method: "GET", Path: api + "/alerts", Summary: "Alerts, newest first.", Result: Alerts{}, Params: []Param{page("100", "1000")[0], ofExperiment, {Name: "open", Type: "boolean", Doc: "Only those that are not resolved."}}, handler: s.listAlerts},
 		{Method: "POST", Path: api + "/alerts/{alert}/silence", Summary: "Send nothing about an alert for some hours.", Body: Silencing{}, handler: s.silenceAlert},
 		{Method: "GET", Path: api + "/system", Summary: "The pipeline from journals to readers: rates, lags, sizes.", Result: System{}, handler: s.system},
 
-		{Method: "POST", Path: api + "/records", Summary: "Store records of a run: lines of a journal, plain, gzip or zstd. Everything in the body is stored, or with an error nothing; what was sent before is known again.",
-			BodyType: "application/x-ndjson", Body: Line{}, Result: Receipt{}, Params: []Param{
+		{Method: "POST", Path: api + "/records", Summary: "Store records of a run: lines of a journal, plain, gzip or zstd. A body that cannot be read is refused whole; of one that can, each record is stored, superseded or refused, and what was sent before is known again.",
+			BodyType: "application/x-ndjson", Body: wire.Line{}, Result: wire.Receipt{}, Params: []Param{
 				{Name: "run", Type: "string", Doc: "UUID of the run, unless the first line is its header."},
 				{Name: "experiment", Type: "string", Doc: "Name of the experiment, unless the first line is the run's header."},
+				{Name: "from", Type: "integer", Doc: "The run's cursor as the sender knows it: when it is another, nothing is stored and the answer is 409. One record that is refused refuses the body then."},
+				{Name: "to", Type: "integer", Doc: "With from: the last record that the body settles. Those that are not in it the sender does not have."},
+				{Name: "experiment_id", Type: "string", Doc: "UUID of the experiment, of a run whose header was sent before: it is not sent again."},
 				{Name: "brief", Type: "boolean", Doc: "Answer with counts, not for each record."},
 				{Name: "restore", Type: "boolean", Doc: "Make the experiment again when it was deleted."},
 				{Name: "replay", Type: "boolean", Doc: "The records were dead letters: try them again."},
 			}, handler: s.takeRecords},
-		{Method: "POST", Path: api + "/runs/{run}/interrupted", Summary: "Say that a run has no process any more.", Body: Silence{}, handler: s.markInterrupted},
+		{Method: "POST", Path: api + "/runs/{run}/interrupted", Summary: "Say that a run has no process any more.", Body: wire.Silence{}, handler: s.markInterrupted},
 		{Method: "GET", Path: api + "/events", Summary: "Server-sent events: which experiments change. Last-Event-ID goes on where a stream was cut off.", ResultType: "text/event-stream", Params: []Param{ofExperiment}, Stream: true, handler: s.events},
 		{Method: "GET", Path: "/health", Summary: "The same as /api/v1/health, where load balancers look.", Result: Health{}, handler: s.health},
 		{Method: "GET", Path: "/ready", Summary: "The same as /api/v1/ready.", Result: Health{}, handler: s.ready},

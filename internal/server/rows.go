@@ -32,7 +32,11 @@ func (s *Server) rowsHandler(kind record.Kind) func(http.ResponseWriter, *http.R
 		if err != nil {
 			return err
 		}
-		stretch := store.Range{Limit: limit + 1, Columns: columns, Newest: q.Get("newest") != ""}
+		newest, err := boolOf(q, "newest")
+		if err != nil {
+			return err
+		}
+		stretch := store.Range{Limit: limit + 1, Columns: columns, Newest: newest}
 		if text := r.PathValue("episode"); text != "" {
 			n, err := strconv.ParseInt(text, 10, 32)
 			if err != nil || n < 0 {
@@ -218,56 +222,4 @@ func drop(row *store.Stored, columns []string) {
 	if !slices.Contains(columns, "extra") {
 		row.Row.Extra = nil
 	}
-}
-
-// DeadLetter is a record that the database does not hold.
-type DeadLetter struct {
-	RunID     string `json:"run_id"`
-	Seq       uint64 `json:"seq"`
-	Kind      string `json:"kind"`
-	Reason    string `json:"reason"`   // field, value and rule, or what the database said
-	Where     string `json:"location"` // file and line or offset: the record itself is there
-	RefusedAt string `json:"refused_at"`
-}
-
-// DeadLetters is a page of them.
-type DeadLetters struct {
-	Items []DeadLetter `json:"items"`
-	More  bool         `json:"more"` // there are others: greenwave deadletter list shows all
-}
-
-func (s *Server) listDeadLetters(w http.ResponseWriter, r *http.Request) error {
-	limit, err := limitOf(r.URL.Query(), 100, 10_000)
-	if err != nil {
-		return err
-	}
-	var runs []string
-	if ref := r.URL.Query().Get("experiment"); ref != "" {
-		e, err := s.find(r.Context(), ref)
-		if err != nil {
-			return err
-		}
-		list, err := s.runs(r.Context(), fmt.Sprintf("WHERE r.experiment_id = '%s'", e.ID))
-		if err != nil {
-			return err
-		}
-		for _, run := range list {
-			runs = append(runs, run.ID)
-		}
-		if len(runs) == 0 {
-			return s.json(w, r, DeadLetters{Items: []DeadLetter{}})
-		}
-	}
-	out := DeadLetters{Items: []DeadLetter{}}
-	for d, err := range s.opt.Store.DeadLetters(r.Context(), runs) {
-		if err != nil {
-			return err
-		}
-		if len(out.Items) == limit {
-			out.More = true
-			break
-		}
-		out.Items = append(out.Items, DeadLetter{d.RunID, d.Seq, string(d.Kind), d.Reason, d.Where, d.Time.UTC().Format("2006-01-02T15:04:05.000000Z")})
-	}
-	return s.json(w, r, out)
 }

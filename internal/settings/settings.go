@@ -28,7 +28,7 @@ type Input struct {
 
 // Database is the decision.
 type Database struct {
-	// URL is what to open: postgres://… or sqlite:PATH. It may hold a password,
+	// URL is what to open: postgres://…, sqlite:PATH or https://… It may hold a secret,
 	// so it is never printed; Name is.
 	URL string
 	// Name is URL without its secrets.
@@ -48,6 +48,12 @@ type Part struct {
 // SQLite returns the path of the database file when the database is SQLite.
 func (d Database) SQLite() (path string, ok bool) {
 	return strings.CutPrefix(d.URL, "sqlite:")
+}
+
+// Server reports whether it is a Greenwave server, which takes records over HTTP, and
+// not a database.
+func (d Database) Server() bool {
+	return strings.HasPrefix(d.URL, "https:") || strings.HasPrefix(d.URL, "http:")
 }
 
 // Load decides. Its errors name the flag, variable or file, the key and the rule,
@@ -81,6 +87,10 @@ func fromURL(in Input, raw, origin string) (Database, error) {
 		}, nil
 	}
 	d := Database{Parts: []Part{{"database", u.name(), origin}}}
+	if u.server {
+		d.fromServer(in, u, origin)
+		return d, nil
+	}
 	switch {
 	case u.password() != "":
 		d.part("password", "set", origin)
@@ -90,6 +100,21 @@ func fromURL(in Input, raw, origin string) (Database, error) {
 	}
 	d.URL, d.Name = u.String(), u.name()
 	return d, nil
+}
+
+// fromServer takes the address of a server; its token may stand in the environment.
+func (d *Database) fromServer(in Input, u pgURL, origin string) {
+	switch token, _, _ := strings.Cut(strings.TrimSpace(in.env("GREENWAVE_TOKEN")), "\n"); {
+	case u.password() != "":
+		d.part("token", "set", origin)
+	case token != "":
+		u.u.User = url.UserPassword("token", strings.TrimSpace(token))
+		d.part("token", "set", "GREENWAVE_TOKEN")
+	}
+	if u.open() {
+		d.warn("what is sent to " + u.name() + " can be read on the way, the token too: use https")
+	}
+	d.URL, d.Name = u.String(), u.name()
 }
 
 // fromParts puts a PostgreSQL URL together from the Supabase variables and the

@@ -47,6 +47,8 @@ func TestPrecedence(t *testing.T) {
 		{name: "the URL's own password over PGPASSWORD", db: "postgres://u:own@h/d", env: []string{"PGPASSWORD", "no"}, url: "postgres://u:own@h/d", origin: "--db"},
 		{name: "this machine needs no TLS", env: []string{"SUPABASE_HOST", "127.0.0.1", "SUPABASE_PASSWORD", "x"}, url: "postgres://postgres:x@127.0.0.1:5432/postgres?sslmode=prefer", origin: "SUPABASE_PASSWORD"},
 		{name: "socket folder", env: []string{"SUPABASE_HOST", "/run/postgresql", "SUPABASE_PASSWORD", "x"}, url: "postgres://postgres:x@/postgres?host=%2Frun%2Fpostgresql&port=5432&sslmode=prefer", origin: "SUPABASE_PASSWORD"},
+		{name: "a server with its token", db: "https://token:own-token@gw.example/traffic", env: []string{"GREENWAVE_TOKEN", "other"}, url: "https://token:own-token@gw.example/traffic", origin: "--db"},
+		{name: "a server, its token in the environment", db: "https://gw.example", env: []string{"GREENWAVE_TOKEN", "env-secret\nsecond"}, url: "https://token:env-secret@gw.example", origin: "GREENWAVE_TOKEN"},
 		{name: "sqlite with slashes", db: "sqlite:///tmp/x.db", url: "sqlite:/tmp/x.db", origin: "--db"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -66,7 +68,7 @@ func TestPrecedence(t *testing.T) {
 			if got := d.Parts[len(d.Parts)-1].Origin; got != tc.origin {
 				t.Errorf("origin is %s, want %s", got, tc.origin)
 			}
-			for _, secret := range []string{"file-secret", "env-secret", "a b@c", "a%20b", "own@"} {
+			for _, secret := range []string{"file-secret", "env-secret", "a b@c", "a%20b", "own@", "own-token"} {
 				if strings.Contains(d.Name, secret) {
 					t.Errorf("name %s shows the password", d.Name)
 				}
@@ -128,6 +130,10 @@ func TestErrorsNameWhatIsWrong(t *testing.T) {
 		{name: "bad port", db: "postgres://u:secret@h:99999/d", want: `port is "99999": must be a number from 1 to 65535`},
 		{name: "hash in the password", db: "postgres://u:secret#x@h/d", want: "%23"},
 		{name: "percent in the password", db: "postgres://u:secret%zz@h/d", want: "PGPASSWORD"},
+		{name: "percent in a token", db: "https://token:secret%zz@h", want: "GREENWAVE_TOKEN"},
+		{name: "a token without a name", db: "https://secret@h", want: "https://token:TOKEN@HOST"},
+		{name: "a token in the query", db: "https://h?token=secret", want: "nothing behind"},
+		{name: "a server without a host", db: "https:///secret", want: "https://HOST"},
 		{name: "variable is named", env: []string{"DATABASE_URL", "secret"}, want: "DATABASE_URL: no scheme"},
 		{name: "port variable", env: []string{"SUPABASE_PORT", "many"}, want: `SUPABASE_PORT: port is "many"`},
 		{name: "password without host", env: []string{"SUPABASE_PASSWORD", "secret"}, want: "SUPABASE_PASSWORD is set, but no host"},
@@ -173,23 +179,25 @@ func TestErrorsNameWhatIsWrong(t *testing.T) {
 }
 
 func TestSplit(t *testing.T) {
-	for raw, want := range map[string][2]string{
-		"postgres://u:p%40w@h:5/d?sslmode=require": {"postgres://u@h:5/d?sslmode=require", "p@w"},
-		"postgres://u@h/d?password=x&a=b":          {"postgres://u@h/d?a=b", "x"},
-		"postgres://u@h/d":                         {"postgres://u@h/d", ""},
-		"sqlite:x.db":                              {"sqlite:x.db", ""},
-		"not a url":                                {"not a url", ""},
+	for raw, want := range map[string][3]string{
+		"postgres://u:p%40w@h:5/d?sslmode=require": {"postgres://u@h:5/d?sslmode=require", "p@w", "PGPASSWORD"},
+		"postgres://u@h/d?password=x&a=b":          {"postgres://u@h/d?a=b", "x", "PGPASSWORD"},
+		"postgres://u@h/d":                         {"postgres://u@h/d", "", ""},
+		"https://token:t%40k@h:8443/traffic":       {"https://h:8443/traffic", "t@k", "GREENWAVE_TOKEN"},
+		"https://h":                                {"https://h", "", ""},
+		"sqlite:x.db":                              {"sqlite:x.db", "", ""},
+		"not a url":                                {"not a url", "", ""},
 	} {
-		without, pw := Split(raw)
-		if [2]string{without, pw} != want {
-			t.Errorf("Split(%q) is %q, %q", raw, without, pw)
+		without, secret, variable := Split(raw)
+		if [3]string{without, secret, variable} != want {
+			t.Errorf("Split(%q) is %q, %q, %q", raw, without, secret, variable)
 		}
 	}
 }
 
 // Whatever is written into --db, the password does not come out in an error or a name.
 func FuzzLoadKeepsSecrets(f *testing.F) {
-	for _, s := range []string{"postgres://u:%s@h/d", "postgres://h/d?password=%s", "postgres:%s", "postgres://u:%s@h:x/d", "x%s"} {
+	for _, s := range []string{"postgres://u:%s@h/d", "postgres://h/d?password=%s", "postgres:%s", "postgres://u:%s@h:x/d", "https://u:%s@h/p", "https://u:%s@h?p", "http://u:%s@h:x", "x%s"} {
 		f.Add(s)
 	}
 	const secret = "hunter2hunter2hunter2"

@@ -7,9 +7,11 @@ import (
 	"strings"
 )
 
-// pgURL is a PostgreSQL URL, or the path of an SQLite file.
+// pgURL is a PostgreSQL URL, the address of a Greenwave server, or the path of an
+// SQLite file.
 type pgURL struct {
 	u      *url.URL
+	server bool
 	sqlite string
 }
 
@@ -18,7 +20,7 @@ type pgURL struct {
 func parseURL(raw string) (pgURL, error) {
 	scheme, rest, ok := strings.Cut(raw, ":")
 	if !ok {
-		return pgURL{}, errors.New("no scheme: write postgres://USER@HOST/DATABASE or sqlite:PATH")
+		return pgURL{}, errors.New("no scheme: write postgres://USER@HOST/DATABASE, sqlite:PATH or https://SERVER")
 	}
 	switch scheme {
 	case "sqlite":
@@ -27,9 +29,11 @@ func parseURL(raw string) (pgURL, error) {
 			return pgURL{}, errors.New("sqlite: needs the path of a file, as in " + DefaultURL)
 		}
 		return pgURL{sqlite: rest}, nil
+	case "http", "https":
+		return parseServer(raw)
 	case "postgres", "postgresql":
 	default:
-		return pgURL{}, errors.New("scheme " + strconv.Quote(clean(scheme)) + " is unknown: write postgres://USER@HOST/DATABASE or sqlite:PATH")
+		return pgURL{}, errors.New("scheme " + strconv.Quote(clean(scheme)) + " is unknown: write postgres://USER@HOST/DATABASE, sqlite:PATH or https://SERVER")
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Opaque != "" {
@@ -46,6 +50,23 @@ func parseURL(raw string) (pgURL, error) {
 	u.Scheme = "postgres"
 	return pgURL{u: u}, nil
 }
+
+func parseServer(raw string) (pgURL, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.Fragment != "" || strings.Contains(u.Host, "@"):
+		return pgURL{}, errors.New("not a URL: write https://HOST or https://token:TOKEN@HOST; special characters in a token are written as %XX, or put it into GREENWAVE_TOKEN")
+	case u.RawQuery != "":
+		return pgURL{}, errors.New("a server's address has nothing behind a \"?\": write https://HOST")
+	}
+	if _, ok := u.User.Password(); !ok && u.User != nil {
+		return pgURL{}, errors.New("a token is written as https://token:TOKEN@HOST, or put it into GREENWAVE_TOKEN")
+	}
+	return pgURL{u: u, server: true}, nil
+}
+
+// open reports whether what is sent to a server can be read on the way.
+func (p pgURL) open() bool { return p.u.Scheme == "http" && defaultTLS(p.u.Hostname()) == "require" }
 
 // clean keeps what came before the first ":" from showing a secret by accident:
 // only a short plain word is repeated.
@@ -80,6 +101,10 @@ func (p pgURL) setPassword(pw string) {
 // name is the URL without password and options.
 func (p pgURL) name() string {
 	c := *p.u
+	if p.server {
+		c.User = nil
+		return c.String()
+	}
 	if c.User != nil {
 		c.User = url.User(c.User.Username())
 	}
@@ -91,14 +116,18 @@ func (p pgURL) name() string {
 	return c.String()
 }
 
-// Split takes the password out of a PostgreSQL URL: the URL without it, and the
-// password, empty when there is none. Other URLs come back unchanged.
-func Split(raw string) (without, password string) {
+// Split takes the password or token out of a URL: the URL without it, the secret, and
+// the environment variable that it can be passed in; all empty when there is none.
+func Split(raw string) (without, secret, variable string) {
 	p, err := parseURL(raw)
 	if err != nil || p.u == nil || p.password() == "" {
-		return raw, ""
+		return raw, "", ""
 	}
-	password = p.password()
+	secret, variable = p.password(), "PGPASSWORD"
+	if p.server {
+		p.u.User = nil
+		return p.String(), secret, "GREENWAVE_TOKEN"
+	}
 	q := p.u.Query()
 	if q.Has("password") {
 		q.Del("password")
@@ -107,5 +136,5 @@ func Split(raw string) (without, password string) {
 	if p.u.User != nil {
 		p.u.User = url.User(p.u.User.Username())
 	}
-	return p.String(), password
+	return p.String(), secret, variable
 }

@@ -15,7 +15,7 @@ import (
 
 // DeadLetters lists the dead letters of all runs at or below dir, by run and
 // sequence number.
-func DeadLetters(ctx context.Context, dir string, reader store.Reader) iter.Seq2[store.DeadLetter, error] {
+func DeadLetters(ctx context.Context, dir string, reader Asked) iter.Seq2[store.DeadLetter, error] {
 	return func(yield func(store.DeadLetter, error) bool) {
 		infos, _, errs := find(dir)
 		for _, err := range errs {
@@ -74,7 +74,7 @@ func (r RetryReport) String() string {
 
 // Retry reads the records of a source's dead letters again and tries to store them.
 // Those that are refused again stay, with the new reason.
-func (s *Syncer) Retry(ctx context.Context, src Source, reader store.Reader) (RetryReport, error) {
+func (s *Syncer) Retry(ctx context.Context, src Source, reader Asked) (RetryReport, error) {
 	r := &retry{s: s, src: src, run: src.Run()}
 	r.run.ID = strings.ToLower(r.run.ID)
 	err := r.all(ctx, reader)
@@ -93,7 +93,7 @@ type retry struct {
 	report RetryReport
 }
 
-func (r *retry) all(ctx context.Context, reader store.Reader) error {
+func (r *retry) all(ctx context.Context, reader Asked) error {
 	var dead spans
 	err := r.insist(ctx, func() error {
 		states, err := reader.States(ctx, []string{r.run.ID})
@@ -281,7 +281,7 @@ func (s spans) contain(seq uint64) bool {
 }
 
 // deadSpans returns the sequence numbers of a run's dead letters.
-func deadSpans(ctx context.Context, reader store.Reader, runID string) (spans, error) {
+func deadSpans(ctx context.Context, reader Asked, runID string) (spans, error) {
 	var dead spans
 	for letter, err := range reader.DeadLetters(ctx, []string{runID}) {
 		if err != nil {

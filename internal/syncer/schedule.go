@@ -205,7 +205,7 @@ func (d *schedule) ended(out outcome) {
 		if !out.shared {
 			d.s.scale(t, out.err)
 		}
-		pause := t.pause.NextBackOff()
+		pause := max(t.pause.NextBackOff(), retryAfter(out.err))
 		t.notBefore = now.Add(pause)
 		d.s.complain(t, out.err, pause)
 		d.s.hold(t, out.err, t.notBefore)
@@ -220,7 +220,7 @@ func (d *schedule) away(err error, now time.Time) {
 	if o.since.IsZero() {
 		o.since, o.pause = now, d.s.newPause()
 	}
-	pause := o.pause.NextBackOff()
+	pause := max(o.pause.NextBackOff(), retryAfter(err))
 	o.next = now.Add(pause)
 	if why := reason(err); why != o.told {
 		o.told = why
@@ -254,9 +254,21 @@ func (s *Syncer) scale(t *task, err error) {
 	if unexpected(err) {
 		t.strange++
 	}
-	if unexpected(err) || errors.Is(err, store.ErrTemporary) {
+	if unexpected(err) || errors.Is(err, store.ErrTemporary) && retryAfter(err) == 0 {
 		t.rows.Store(max(t.rows.Load()/4, 1))
 	}
+}
+
+// retryAfter is when a destination that has too much to do wants to be asked again; 0:
+// it did not say. Smaller batches would only ask more often.
+func retryAfter(err error) time.Duration {
+	if busy, ok := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err); ok {
+		return busy.RetryAfter()
+	}
+	return 0
 }
 
 // hold notes why a run waits and until when.

@@ -58,7 +58,7 @@ const durableAfter = 100 * time.Millisecond
 // was last confirmed to this folder. When the database does not answer it does the
 // same and returns that error beside the list. Folders that could not be read come
 // joined in the error too.
-func Status(ctx context.Context, dir string, reader store.Reader) ([]RunStatus, error) {
+func Status(ctx context.Context, dir string, reader Asked) ([]RunStatus, error) {
 	infos, _, errs := find(dir)
 	looked := time.Now()
 	var states map[string]store.State

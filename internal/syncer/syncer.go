@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -135,16 +136,22 @@ func (s *Syncer) sum(tasks []*task) Summary {
 // stateChunk is how many runs the database is asked about at a time.
 const stateChunk = 500
 
+// Asked is the part of [store.Reader] that says what a destination has confirmed.
+type Asked interface {
+	States(ctx context.Context, runIDs []string) (map[string]store.State, error)
+	DeadLetters(ctx context.Context, runIDs []string) iter.Seq2[store.DeadLetter, error]
+}
+
 // states asks the database what it knows of runs, if it can be asked.
 func (s *Syncer) states(ctx context.Context, ids []string) (map[string]store.State, error) {
-	reader, ok := s.dest.(store.Reader)
+	reader, ok := s.dest.(Asked)
 	if !ok {
 		return nil, errors.ErrUnsupported
 	}
 	return statesOf(ctx, reader, ids)
 }
 
-func statesOf(ctx context.Context, reader store.Reader, ids []string) (map[string]store.State, error) {
+func statesOf(ctx context.Context, reader Asked, ids []string) (map[string]store.State, error) {
 	all := make(map[string]store.State, len(ids))
 	for chunk := range slices.Chunk(ids, stateChunk) {
 		states, err := reader.States(ctx, chunk)
