@@ -1,0 +1,353 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/greenwave-traffic/greenwave"
+	_ "github.com/greenwave-traffic/greenwave/destination/https"
+	"github.com/greenwave-traffic/greenwave/internal/store/pgtest"
+	"github.com/greenwave-traffic/greenwave/internal/syncer"
+)
+
+const testToken = "a-token-for-the-tests"
+
+// served is greenwave serve in a process of its own.
+type served struct {
+	t    testing.TB
+	addr string
+	args []string
+	env  []string
+	cmd  *exec.Cmd
+	said *said
+}
+
+// said collects a process's output.
+type said struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *said) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// program makes the test binary run as greenwave.
+func testProgram(t testing.TB) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "greenwave") // TestMain becomes the program by its name
+	if err := os.Symlink(self, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// serve starts a server on a free port of this machine.
+func serve(t testing.TB, db string, args ...string) *served {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	s := &served{t: t, addr: addr, args: append([]string{testProgram(t), "serve", "--listen", addr, "--db", db}, args...)}
+	s.start()
+	t.Cleanup(func() { s.stop(syscall.SIGKILL) })
+	return s
+}
+
+func (s *served) url() string { return "http://" + s.addr }
+
+func (s *served) start() {
+	s.t.Helper()
+	s.cmd = exec.Command(s.args[0], s.args[1:]...)
+	s.cmd.Dir = s.t.TempDir()
+	s.cmd.Env = append(os.Environ(), append([]string{"DATABASE_URL=", "GREENWAVE_DB=", "GREENWAVE_TOKEN="}, s.env...)...)
+	s.said = &said{}
+	s.cmd.Stderr = s.said
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	first := make(chan string, 1)
+	go func() {
+		in := bufio.NewReader(out)
+		line, _ := in.ReadString('\n')
+		first <- line
+		_, _ = io.Copy(s.said, in)
+	}()
+	select {
+	case line := <-first:
+		if !strings.HasPrefix(line, "http://") {
+			s.t.Fatalf("greenwave serve said %q: %s", line, s.said)
+		}
+	case <-time.After(time.Minute):
+		s.t.Fatalf("greenwave serve does not say where it listens: %s", s.said)
+	}
+}
+
+// stop ends the process and waits for it.
+func (s *served) stop(how os.Signal) error {
+	if s.cmd.ProcessState != nil {
+		return nil
+	}
+	_ = s.cmd.Process.Signal(how)
+	return s.cmd.Wait()
+}
+
+// get reads a path of the API into out and returns the status; 0 when nobody answers.
+func (s *served) get(path string, out any) int {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url()+path, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+testToken)
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0
+	}
+	defer answer.Body.Close()
+	if out != nil && answer.StatusCode == http.StatusOK {
+		if err := json.NewDecoder(answer.Body).Decode(out); err != nil {
+			s.t.Errorf("%s: %v", path, err)
+		}
+	}
+	return answer.StatusCode
+}
+
+// until waits for something to become true.
+func until(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	late := time.After(90 * time.Second)
+	for !is() {
+		select {
+		case <-late:
+			t.Fatalf("it never came to this: %s", what)
+		case <-again.C:
+		}
+	}
+}
+
+// tokenFile writes the token where serve reads it.
+func tokenFile(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "tokens")
+	if err := os.WriteFile(path, []byte("# for tests\n"+testToken+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// onBoth runs a test on SQLite and on PostgreSQL.
+func onBoth(t *testing.T, run func(t *testing.T, db string)) {
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		run(t, "sqlite:"+filepath.Join(t.TempDir(), "greenwave.db"))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		run(t, pgtest.Database(t))
+	})
+}
+
+// TestRecordThroughAServer: a trainer that only knows https://… loses nothing when the
+// server is killed while it records, and everything is in the database once.
+func TestRecordThroughAServer(t *testing.T) {
+	onBoth(t, func(t *testing.T, db string) {
+		s := serve(t, db, "--token-file", tokenFile(t))
+		address := "http://token:" + testToken + "@" + s.addr
+		dir := t.TempDir()
+		run, err := greenwave.Start(t.Context(), greenwave.Config{
+			Experiment: "far/corridor 🚦", Dir: dir, Destination: address, FinishTimeout: time.Minute,
+			Hyperparameters: map[string]any{"lr": 0.1}, Logger: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const episodes, steps, kills = 40, 50, 4
+		for e := range episodes {
+			for i := range steps {
+				if err := run.LogStep(greenwave.Step{EpisodeNumber: e, StepNumber: i, ImmediateReward: new(float64(i)), StateVector: []float32{0.5, 0, 1}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := run.LogEpisode(greenwave.Episode{EpisodeNumber: e, TotalReward: float64(e)}); err != nil {
+				t.Fatal(err)
+			}
+			if e%(episodes/kills) == 3 {
+				sent := run.Report().Synced
+				until(t, "something more is synced", func() bool { return run.Report().Synced > sent })
+				s.stop(syscall.SIGKILL)
+				s.start()
+			}
+		}
+		if err := run.Finish(); err != nil {
+			t.Fatal(err)
+		}
+		rep := run.Report()
+		if rep.Synced != rep.Logged || rep.Dead > 0 || rep.Sync != greenwave.SyncInProcess || strings.Contains(rep.Destination, testToken) {
+			t.Errorf("the report is %+v", rep)
+		}
+
+		// The database itself, row by row.
+		a := newApp(io.Discard, os.Stderr, func(name string) (string, bool) { return "", false })
+		a.cli.DB = db
+		st, err := a.openReader(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer st.Close()
+		src, err := syncer.Journal(run.Dir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		check, err := syncer.Verify(t.Context(), src, st, syncer.VerifyConfig{})
+		if err != nil || !check.Verified() {
+			t.Errorf("verify: %+v, %v", check, err)
+		}
+		exp, err := st.Experiment(t.Context(), "far/corridor 🚦")
+		if err != nil || exp.TotalEpisodes != episodes || exp.Steps != episodes*steps || exp.Status != "completed" {
+			t.Errorf("the experiment is %+v, %v", exp, err)
+		}
+
+		// The commands that need no more than what a server says.
+		for _, c := range []struct {
+			args []string
+			want string
+			code int
+		}{
+			{[]string{"sync", dir}, "nothing new", 0},
+			{[]string{"status", dir}, "durable and synced; 0 dead, 0 missing", 0},
+			{[]string{"deadletter", "list", dir}, "0 dead letters", 0},
+			{[]string{"deadletter", "retry", dir}, "0 dead letters tried again", 0},
+			{[]string{"query", "SELECT 1"}, "is a server that takes records, and this command reads the database itself", 1},
+			{[]string{"status", dir, "--db", "http://" + s.addr}, "token", 1},
+		} {
+			args := c.args
+			if args[len(args)-2] != "--db" {
+				args = append(args, "--db", "http://"+s.addr)
+			} else {
+				args = args[:len(args)-2]
+			}
+			var out said
+			env := map[string]string{"GREENWAVE_TOKEN": testToken, "GREENWAVE_DB": "http://" + s.addr}
+			if c.code == 1 && c.want == "token" {
+				delete(env, "GREENWAVE_TOKEN")
+			}
+			code := runOnce(t.Context(), args, &out, env)
+			if code != c.code || !strings.Contains(out.String(), c.want) {
+				t.Errorf("greenwave %s ended with %d and said %s", strings.Join(args, " "), code, out.String())
+			}
+		}
+	})
+}
+
+// runOnce runs a command in this process.
+func runOnce(ctx context.Context, args []string, out io.Writer, env map[string]string) int {
+	return run(ctx, args, newApp(out, out, func(name string) (string, bool) { v, ok := env[name]; return v, ok }))
+}
+
+// TestServeRefuses: what cannot be right is said before anything is served.
+func TestServeRefuses(t *testing.T) {
+	dir := t.TempDir()
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	short := filepath.Join(dir, "short")
+	if err := os.WriteFile(short, []byte("secret-12\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		args []string
+		env  map[string]string
+		want string
+		code int
+	}{
+		{"beyond loopback without a token", []string{"--listen", "0.0.0.0:0"}, nil, "can be reached from other machines, and no token is set", 2},
+		{"every address without a token", []string{"--listen", ":0"}, nil, "can be reached from other machines", 2},
+		{"IPv6 without a token", []string{"--listen", "[::]:0"}, nil, "can be reached from other machines", 2},
+		{"a token that is too short", []string{"--token-file", short}, nil, "fewer than 16 characters", 2},
+		{"a token in the environment that is too short", nil, map[string]string{"GREENWAVE_TOKEN": "secret-12"}, "fewer than 16 characters", 2},
+		{"a folder that is not there", []string{"--watch", filepath.Join(dir, "nowhere")}, nil, "no such file", 1},
+		{"a port that is taken", []string{"--listen", busy.Addr().String()}, nil, "another server may be there", 1},
+		{"a time zone that is none", []string{"--timezone", "Manila"}, nil, "is not a time zone", 2},
+		{"a server as the database", []string{"--db", "https://gw.example"}, nil, "is a server that takes records", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out said
+			args := append([]string{"serve", "--listen", "127.0.0.1:0", "--db", "sqlite:" + filepath.Join(dir, "greenwave.db")}, c.args...)
+			code := runOnce(t.Context(), args, &out, c.env)
+			if code != c.code || !strings.Contains(out.String(), c.want) {
+				t.Errorf("it ended with %d and said %q", code, out.String())
+			}
+			if strings.Contains(out.String(), "secret-12") {
+				t.Errorf("it shows the token: %q", out.String())
+			}
+		})
+	}
+}
+
+// TestServeStops: at a signal requests end, and so does the program, with its sum.
+func TestServeStops(t *testing.T) {
+	runs := t.TempDir()
+	if err := train([]string{runs, "corridor", "3", "finish"}); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, "sqlite:"+filepath.Join(t.TempDir(), "greenwave.db"), "--watch", runs)
+	until(t, "the run is there", func() bool { return s.get("/api/v1/experiments/corridor", nil) == 200 })
+	events, err := http.Get(s.url() + "/api/v1/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer events.Body.Close()
+	began := time.Now()
+	if err := s.stop(syscall.SIGTERM); err != nil {
+		t.Errorf("it ended with %v: %s", err, s.said)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v to stop", took)
+	}
+	if !strings.Contains(s.said.String(), "stopped: 1 run watched") {
+		t.Errorf("it said %q", s.said)
+	}
+	if _, err := io.Copy(io.Discard, events.Body); err != nil && !strings.Contains(err.Error(), "EOF") {
+		t.Logf("the stream ended with %v", err)
+	}
+}
+
