@@ -350,4 +350,3 @@ func TestServeStops(t *testing.T) {
 		t.Logf("the stream ended with %v", err)
 	}
 }
-
