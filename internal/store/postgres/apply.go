@@ -72,7 +72,7 @@ func (s *Store) apply(ctx context.Context, b *store.Batch, settled *store.Settle
 			continue
 		}
 		if p[i] {
-			if err := t.merge(ctx, i, b.ExperimentID, b.RunID, rows, &c); err != nil {
+			if err := t.merge(ctx, i, b.ExperimentID, look.owner, b.RunID, rows, &c); err != nil {
 				return store.Result{}, err
 			}
 			continue
@@ -80,7 +80,7 @@ func (s *Store) apply(ctx context.Context, b *store.Batch, settled *store.Settle
 		if look.largest[i] != nil && !less(*look.largest[i], store.KeyOf(b.RunID, rows[0])) {
 			return store.Result{}, &notNewError{i}
 		}
-		if err := t.copyRows(ctx, tables[i].Table, b.ExperimentID, b.RunID, rows); err != nil {
+		if err := t.copyRows(ctx, tables[i].Table, b.ExperimentID, look.owner, b.RunID, rows); err != nil {
 			if code(err) == "23505" {
 				return store.Result{}, &notNewError{i}
 			}
@@ -111,9 +111,10 @@ func less(a, b store.Key) bool {
 // look is what the first round trip of a batch finds out, under the locks that it
 // takes: the experiment first, then the run, everywhere in this package.
 type look struct {
-	exists       bool // the experiment of the batch
-	known        bool // the run
-	runExists    bool // the run's own experiment
+	exists       bool   // the experiment of the batch
+	owner        string // of the experiment
+	known        bool   // the run
+	runExists    bool   // the run's own experiment
 	experimentID string
 	cursor       int64
 	status       string
@@ -128,7 +129,7 @@ const lockRun = `SELECT coalesce(r.experiment_id::text, ''), EXISTS (SELECT 1 FR
 	r.cursor, r.status, r.ended_at, r.extra, (SELECT max(version_id) FROM ` + versionTable + `)
 	FROM training_runs r WHERE r.id = $1 FOR UPDATE OF r`
 
-const lockExperiment = `SELECT description, config, metadata, convergence_episode, extra, changes FROM experiments WHERE id = $1 FOR `
+const lockExperiment = `SELECT owner::text, description, config, metadata, convergence_episode, extra, changes FROM experiments WHERE id = $1 FOR `
 
 func (t *txn) look(ctx context.Context, experimentID, runID string, settled *store.Settled, p plan) (*look, error) {
 	l := &look{}
@@ -144,7 +145,7 @@ func (t *txn) look(ctx context.Context, experimentID, runID string, settled *sto
 		for rows.Next() {
 			l.exists = true
 			r := &l.row
-			if err := rows.Scan(&r.Description, (*[]byte)(&r.Config), (*[]byte)(&r.Metadata), &r.ConvergenceEpisode, (*[]byte)(&r.Extra), (*[]byte)(&r.Changes)); err != nil {
+			if err := rows.Scan(&l.owner, &r.Description, (*[]byte)(&r.Config), (*[]byte)(&r.Metadata), &r.ConvergenceEpisode, (*[]byte)(&r.Extra), (*[]byte)(&r.Changes)); err != nil {
 				return err
 			}
 		}
@@ -334,8 +335,8 @@ func textArg(v record.Value) any {
 	return string(v.Bytes())
 }
 
-func (t *txn) copyRows(ctx context.Context, into, experimentID, runID string, rows []*store.Entry) error {
-	r, err := newCopyReader(experimentID, runID, rows)
+func (t *txn) copyRows(ctx context.Context, into, experimentID, owner, runID string, rows []*store.Entry) error {
+	r, err := newCopyReader(experimentID, owner, runID, rows)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // The columns of a table as COPY carries them: experiment_id, the fields of the
-// schema, extra, run_id, seq, logged_at; an id comes first where rows have one.
+// schema, extra, run_id, seq, logged_at, created_by; an id comes first where rows have one.
 func columns(s *record.Schema) []string {
 	var c []string
 	if s.Key == 0 {
@@ -26,7 +26,7 @@ func columns(s *record.Schema) []string {
 	for _, f := range s.Fields {
 		c = append(c, f.Name)
 	}
-	return append(c, "extra", "run_id", "seq", "logged_at")
+	return append(c, "extra", "run_id", "seq", "logged_at", "created_by")
 }
 
 func copySQL(table string, s *record.Schema) string {
@@ -39,17 +39,17 @@ func copySQL(table string, s *record.Schema) string {
 // The driver reads in a goroutine of its own and, when the connection breaks, does
 // not wait for it; stop does.
 type copyReader struct {
-	mu              sync.Mutex
-	experiment, run [16]byte
-	runID           string
-	rows            []*store.Entry
-	buf             []byte
-	off             int
-	ended           bool
-	err             error // why a row cannot be written
+	mu                     sync.Mutex
+	experiment, run, owner [16]byte
+	runID                  string
+	rows                   []*store.Entry
+	buf                    []byte
+	off                    int
+	ended                  bool
+	err                    error // why a row cannot be written
 }
 
-func newCopyReader(experimentID, runID string, rows []*store.Entry) (*copyReader, error) {
+func newCopyReader(experimentID, owner, runID string, rows []*store.Entry) (*copyReader, error) {
 	experiment, err := uuid.Parse(experimentID)
 	if err != nil {
 		return nil, fmt.Errorf("%w: experiment id %q is not a UUID", store.ErrRefused, experimentID)
@@ -58,7 +58,11 @@ func newCopyReader(experimentID, runID string, rows []*store.Entry) (*copyReader
 	if err != nil {
 		return nil, fmt.Errorf("%w: run id %q is not a UUID", store.ErrRefused, runID)
 	}
-	r := &copyReader{experiment: experiment, run: run, runID: runID, rows: rows, buf: make([]byte, 0, 64<<10)}
+	by, err := uuid.Parse(owner)
+	if err != nil {
+		return nil, fmt.Errorf("%w: owner %q of the experiment is not a UUID", store.ErrRefused, owner)
+	}
+	r := &copyReader{experiment: experiment, run: run, owner: by, runID: runID, rows: rows, buf: make([]byte, 0, 64<<10)}
 	r.buf = append(r.buf, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
 	return r, nil
 }
@@ -101,7 +105,7 @@ func (r *copyReader) stop() error {
 
 func (r *copyReader) appendRow(e *store.Entry) error {
 	s := e.Row.Schema
-	n := len(s.Fields) + 5
+	n := len(s.Fields) + 6
 	if s.Key == 0 {
 		n++
 	}
@@ -127,7 +131,8 @@ func (r *copyReader) appendRow(e *store.Entry) error {
 	}
 	b = appendBytes(b, r.run[:])
 	b = appendInt8(b, int64(e.Seq))
-	r.buf = appendTime(b, e.Time)
+	b = appendTime(b, e.Time)
+	r.buf = appendBytes(b, r.owner[:])
 	return nil
 }
 

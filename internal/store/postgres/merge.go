@@ -94,14 +94,14 @@ func mergeStatements(s *record.Schema) mergeSQL {
 // and from there inserted, or put in the place of rows that were logged earlier. The
 // caller holds the experiment FOR UPDATE, so nothing changes between counting and
 // writing.
-func (t *txn) merge(ctx context.Context, table int, experimentID, runID string, rows []*store.Entry, c *counts) error {
+func (t *txn) merge(ctx context.Context, table int, experimentID, owner, runID string, rows []*store.Entry, c *counts) error {
 	m := &merging[table]
 	create := t.batch()
 	create.Queue(m.create)
 	if err := t.send(ctx, create); err != nil {
 		return err
 	}
-	if err := t.copyRows(ctx, m.stage, experimentID, runID, rows); err != nil {
+	if err := t.copyRows(ctx, m.stage, experimentID, owner, runID, rows); err != nil {
 		return err
 	}
 	var repeated, lost, displaced int

@@ -27,7 +27,11 @@ var migrations, newest = func() (fs.FS, int64) {
 	if err != nil || len(files) == 0 {
 		panic("no migrations are embedded")
 	}
-	return sub, int64(len(files))
+	last, err := goose.NumericComponent(files[len(files)-1])
+	if err != nil {
+		panic(err) // as above
+	}
+	return sub, last
 }()
 
 // versionTable is where goose notes what it applied.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+
+	"github.com/pressly/goose/v3"
 )
 
 // PrintSchema writes the whole schema as one SQL file, for those who would rather
@@ -40,13 +42,17 @@ INSERT INTO %[3]s (version_id, is_applied) VALUES (0, true);
 	if err != nil {
 		return err
 	}
-	for i, name := range files {
+	for _, name := range files {
 		text, err := fs.ReadFile(migrations, name)
 		if err != nil {
 			return err
 		}
+		version, err := goose.NumericComponent(name)
+		if err != nil {
+			return err
+		}
 		fmt.Fprintf(out, "\n-- %s\n\n%s\nINSERT INTO %s (version_id, is_applied) VALUES (%d, true);\n",
-			name, upPart(string(text)), versionTable, i+1)
+			name, upPart(string(text)), versionTable, version)
 	}
 	fmt.Fprintln(out, "\nCOMMIT;")
 	return out.Flush()

@@ -152,7 +152,7 @@ func (r *replaying) writePart(ctx context.Context, part *store.Batch) (counts, e
 		if len(rows) == 0 {
 			continue
 		}
-		if err := r.t.merge(ctx, i, part.ExperimentID, part.RunID, rows, &c); err != nil {
+		if err := r.t.merge(ctx, i, part.ExperimentID, r.look.owner, part.RunID, rows, &c); err != nil {
 			return c, err
 		}
 	}

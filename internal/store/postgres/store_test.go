@@ -68,14 +68,11 @@ func TestTenProcessesMigrate(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			_, newest, err := open(t, url).Version(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			all := fmt.Sprint(value[int](t, connect(t, url), `SELECT count(*) FROM greenwave_schema_version WHERE version_id > 0`))
 			winners := 0
 			for _, out := range outputs {
 				switch out {
-				case fmt.Sprint(newest):
+				case all:
 					winners++
 				case "0":
 				default:

@@ -31,9 +31,8 @@ func testMigrate(t *testing.T, db Database) {
 		t.Errorf("Register before Migrate: %v, want ErrSchema", err)
 	}
 	applied := migrate(t, ctx, s, -1)
-	equal(t, "versions that were applied", int64(len(applied)), newest)
-	if !slices.IsSorted(applied) {
-		t.Errorf("applied %v", applied)
+	if !slices.IsSorted(applied) || applied[len(applied)-1] != newest {
+		t.Errorf("applied %v, the newest is %d", applied, newest)
 	}
 	version(newest)
 	equal(t, "versions that were applied again", len(migrate(t, ctx, s, -1)), 0)
@@ -42,12 +41,12 @@ func testMigrate(t *testing.T, db Database) {
 	}
 
 	// All the way down, one by one, and up again.
-	for want := newest; want > 0; want-- {
+	for i := len(applied) - 1; i >= 0; i-- {
 		undone, err := s.Down(ctx)
-		if err != nil || undone != want {
-			t.Fatalf("Down undid %d, %v; want %d", undone, err, want)
+		if err != nil || undone != applied[i] {
+			t.Fatalf("Down undid %d, %v; want %d", undone, err, applied[i])
 		}
-		version(want - 1)
+		version(append([]int64{0}, applied...)[i])
 	}
 	if undone, err := s.Down(ctx); err != nil || undone != 0 {
 		t.Errorf("Down of nothing undid %d, %v", undone, err)
@@ -55,7 +54,7 @@ func testMigrate(t *testing.T, db Database) {
 	if _, err := s.Experiments(ctx); !errors.Is(err, store.ErrSchema) {
 		t.Errorf("Experiments without tables: %v, want ErrSchema", err)
 	}
-	for v := int64(1); v <= newest; v++ {
+	for _, v := range applied {
 		equal(t, "versions that were applied", fmt.Sprint(migrate(t, ctx, s, v)), fmt.Sprint([]int64{v}))
 		version(v)
 	}
@@ -99,22 +98,37 @@ func testMigrateConcurrently(t *testing.T, db Database) {
 		})
 	}
 	wg.Wait()
-	sum := int64(0)
+	most, sum := 0, 0
 	for i, err := range errs {
 		if err != nil {
 			t.Errorf("process %d: %v", i, err)
 		}
-		sum += int64(total[i])
+		sum += total[i]
+		most = max(most, total[i])
 	}
 	current, newest, err := stores[0].Version(t.Context())
 	if err != nil {
 		t.Fatalf("Version: %v", err)
 	}
 	equal(t, "version", current, newest)
-	equal(t, "migrations that were applied by all", sum, newest)
+	// In SQLite each migration is a transaction of its own, so that several may take
+	// part; what counts is that none was applied twice.
+	equal(t, "migrations that are noted", sum, migrations(t, db))
+	if most == 0 {
+		t.Error("nobody applied a migration")
+	}
 	if e, err := stores[0].Experiment(t.Context(), "at once"); err != nil || len(e.Runs) != 10 {
 		t.Errorf("runs: %d, %v", len(e.Runs), err)
 	}
+}
+
+// migrations counts what the database has noted.
+func migrations(t *testing.T, db Database) (n int) {
+	t.Helper()
+	if err := db.SQL.QueryRowContext(t.Context(), "SELECT count(*) FROM greenwave_schema_version WHERE version_id > 0").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // testSchema: nothing is done to a database of a newer schema, and the message says
