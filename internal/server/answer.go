@@ -24,7 +24,11 @@ func (s *Server) answer(rt Route) http.Handler {
 		if !rt.Stream {
 			w.Header().Set("Cache-Control", "no-cache") // keep it, and ask whether it still holds
 		}
-		if err := rt.handler(watched, r); err != nil && !watched.wrote() {
+		err := rt.check(r.URL.Query())
+		if err == nil {
+			err = rt.handler(watched, r)
+		}
+		if err != nil && !watched.wrote() {
 			s.fail(watched, r, err)
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -205,7 +206,10 @@ func (s *Server) find(ctx context.Context, ref string) (Experiment, error) {
 	}
 	hint := "there are none yet: greenwave demo trains a small one"
 	if len(list) > 0 {
-		hint = "there is for example " + nearest(ref, list)
+		hint = "the nearest names are " + strings.Join(nearest(ref, list), ", ")
+		if len(list) == 1 {
+			hint = "there is only " + strconv.Quote(list[0].Name)
+		}
 	}
 	return Experiment{}, &Failure{Status: 404, Code: "unknown_experiment", Message: fmt.Sprintf("there is no experiment %q: %s", ref, hint)}
 }
@@ -223,21 +227,6 @@ func (s *Server) lookup(ref string) (Experiment, bool) {
 		}
 	}
 	return Experiment{}, false
-}
-
-// nearest is the name with the longest common beginning.
-func nearest(ref string, list []Experiment) string {
-	return slices.MaxFunc(list, func(a, b Experiment) int {
-		return cmp.Compare(common(strings.ToLower(a.Name), strings.ToLower(ref)), common(strings.ToLower(b.Name), strings.ToLower(ref)))
-	}).Name
-}
-
-func common(a, b string) int {
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
-	}
-	return n
 }
 
 // filter is what a list of experiments is reduced to.

@@ -26,9 +26,8 @@ func (s *Server) openAPI(w http.ResponseWriter, r *http.Request) error {
 				"message": object{"type": "string", "description": "What, where and what to do next."},
 				"details": object{},
 			}}}},
-		"Origin": nil,
 	}
-	schemas["Origin"] = schemaOf(reflect.TypeFor[Origin](), schemas)
+	schemaOf(reflect.TypeFor[Origin](), schemas)
 	for _, schema := range record.Tabled() {
 		schemas[schema.Table] = recordSchema(schema)
 	}

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -33,6 +34,16 @@ func (n numbers) MarshalJSON() ([]byte, error) {
 		}
 	}
 	return append(b, ']'), nil
+}
+
+// check refuses a value that a parameter cannot have, where it is one of a few.
+func (rt *Route) check(q url.Values) error {
+	for _, p := range rt.Params {
+		if v := q.Get(p.Name); v != "" && p.OneOf != nil && !slices.Contains(p.OneOf, v) {
+			return badRequest("bad_"+p.Name, fmt.Sprintf("%s is %q: must be one of %s", p.Name, v, strings.Join(p.OneOf, ", ")))
+		}
+	}
+	return nil
 }
 
 // limitOf is how many rows a page has.

@@ -115,6 +115,15 @@ func (s *Server) build() http.Handler {
 		mux.Handle(r.Method+" "+r.Path, h)
 	}
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			other := r.Clone(r.Context())
+			other.Method = method
+			if _, pattern := mux.Handler(other); pattern != "/api/" {
+				w.Header().Set("Allow", method)
+				s.fail(w, r, &Failure{Status: http.StatusMethodNotAllowed, Code: "wrong_method", Message: fmt.Sprintf("%s is asked for with %s", r.URL.Path, method)})
+				return
+			}
+		}
 		s.fail(w, r, &Failure{Status: http.StatusNotFound, Code: "no_such_path",
 			Message: fmt.Sprintf("there is no %s %s: see /api/v1/openapi.json", r.Method, r.URL.Path)})
 	})
