@@ -26,6 +26,7 @@ type serveCmd struct {
 	Host      []string `placeholder:"NAME" help:"Name by which the server is called, beside localhost; * for any. With tokens: any, unless this is given."`
 	Net       string   `placeholder:"FILE" help:"SUMO network (.net.xml) to draw for experiments whose own is not on this machine."`
 	Rules     string   `placeholder:"FILE" help:"Rules and channels of alerts, as docs/alerts.md has it. Default: alerts.json where it is there, else all rules without a channel."`
+	Listeners int      `placeholder:"N" help:"Streams of live events that may be open at a time. Default: 10,000, or what the limit of open files allows."`
 	Timezone  string   `placeholder:"ZONE" default:"UTC" help:"Zone of times in watched logs that are written without one, as Asia/Manila."`
 }
 
@@ -81,7 +82,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 			}
 		},
 		Store: st, Tokens: tokens, Hosts: hosts, Syncs: w.reports, Networks: &server.Networks{File: c.Net},
-		Version: programVersion(), Logger: a.logger(), Now: a.now,
+		Listeners: c.Listeners, Version: programVersion(), Logger: a.logger(), Now: a.now,
 	})
 	w.changed = s.Changed
 	engine = alert.New(st, rules, alert.Options{Logger: a.logger(), Now: a.now, Behind: w.behind, Changed: s.AlertsChanged})

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -349,4 +350,118 @@ func TestServeStops(t *testing.T) {
 	if _, err := io.Copy(io.Discard, events.Body); err != nil && !strings.Contains(err.Error(), "EOF") {
 		t.Logf("the stream ended with %v", err)
 	}
+}
+
+// TestTenThousandConnections: listeners that do nothing cost little, all of them are told
+// of a change, others are answered meanwhile, and one too many is told so. Half of the
+// file descriptors of a connection are in each of the two processes.
+func TestTenThousandConnections(t *testing.T) {
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+		t.Fatal(err)
+	}
+	n := min(10_000, (int(files.Cur)-256)*3/4-100) // what the server leaves for listeners
+	t.Logf("%d listeners (at most %d open files in a process)", n, files.Cur)
+	s := serve(t, "sqlite:"+filepath.Join(t.TempDir(), "greenwave.db"), "--listeners", fmt.Sprint(n))
+	before := s.memory()
+	conns := make([]net.Conn, n)
+	t.Cleanup(func() {
+		for _, c := range conns {
+			if c != nil {
+				c.Close()
+			}
+		}
+	})
+	each := func(do func(i int) error) {
+		t.Helper()
+		var wg sync.WaitGroup
+		failed := make(chan error, 64)
+		for w := range 64 {
+			wg.Go(func() {
+				for i := w; i < n; i += 64 {
+					if err := do(i); err != nil {
+						failed <- fmt.Errorf("listener %d: %w", i, err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		select {
+		case err := <-failed:
+			t.Fatal(err)
+		default:
+		}
+	}
+	event := func(i int) error {
+		_ = conns[i].SetReadDeadline(time.Now().Add(time.Minute))
+		var got []byte
+		buffer := make([]byte, 2048)
+		for !strings.Contains(string(got), "data: ") {
+			n, err := conns[i].Read(buffer)
+			if got = append(got, buffer[:n]...); err != nil {
+				return fmt.Errorf("%w after %q", err, got)
+			}
+		}
+		return nil
+	}
+	began := time.Now()
+	each(func(i int) (err error) {
+		if conns[i], err = net.Dial("tcp", s.addr); err != nil {
+			return err
+		}
+		if _, err := fmt.Fprint(conns[i], "GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+			return err
+		}
+		return event(i)
+	})
+	took, after := time.Since(began), s.memory()
+	t.Logf("all connected after %v; %.1f kB for each", took.Round(time.Millisecond), float64(after-before)/float64(n)/1000)
+	if each := (after - before) / int64(n); each > 60_000 {
+		t.Errorf("a listener takes %d bytes", each)
+	}
+
+	for range 20 {
+		at := time.Now()
+		if status := s.get("/api/v1/experiments", nil); status != http.StatusOK {
+			t.Fatalf("the server answers %d", status)
+		}
+		if took := time.Since(at); took > 2*time.Second {
+			t.Errorf("the server takes %v to answer", took)
+		}
+	}
+	one, err := http.Get(s.url() + "/api/v1/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(one.Body)
+	one.Body.Close()
+	if one.StatusCode != http.StatusServiceUnavailable || one.Header.Get("Retry-After") == "" || !strings.Contains(string(body), "too_many_listeners") {
+		t.Errorf("one too many gets %d %s", one.StatusCode, body)
+	}
+
+	began = time.Now()
+	line := `{"kind":"header","data":{"run_id":"0198aaaa-0000-7000-8000-000000000001","experiment":"corridor"}}`
+	answer, err := http.Post(s.url()+"/api/v1/records", "application/x-ndjson", strings.NewReader(line))
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("records: %v, %v", answer, err)
+	}
+	answer.Body.Close()
+	each(event)
+	t.Logf("all were told of a change within %v", time.Since(began).Round(time.Millisecond))
+}
+
+// memory is what the process has in memory, in bytes.
+func (s *served) memory() int64 {
+	s.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	var kb int64
+	if _, err := fmt.Sscan(rest, &kb); err != nil {
+		s.t.Fatal(err)
+	}
+	return kb * 1024
 }

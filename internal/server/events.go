@@ -11,9 +11,11 @@ import (
 const (
 	keepAlive  = 15 * time.Second // a sign of life on a quiet stream
 	eventEvery = 40 * time.Millisecond
-	// writeTime is how long a listener that takes nothing is borne. Its browser
-	// comes back by itself with the number of the last event that it got.
-	writeTime = 20 * time.Second
+	writeTime  = 20 * time.Second // see Server
+
+	// eachListener is what a change costs for a listener, with some room: with so many
+	// that this adds up, changes are told less often.
+	eachListener = 50 * time.Microsecond
 )
 
 // Event is what a listener is told: which experiments have changed since the event
@@ -36,21 +38,23 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 		}
 		only = e.ID
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 	control := http.NewResponseController(w)
 	send := func(format string, args ...any) error {
-		_ = control.SetWriteDeadline(time.Now().Add(writeTime))
+		_ = control.SetWriteDeadline(time.Now().Add(s.writeTime))
 		if _, err := fmt.Fprintf(w, format, args...); err != nil {
 			return err
 		}
 		return control.Flush()
 	}
 	since, resumed := s.hub.parse(r.Header.Get("Last-Event-ID"))
-	s.hub.listen(1)
-	defer s.hub.listen(-1)
+	defer s.hub.leave()
+	if !s.hub.join(s.opt.Listeners) {
+		return s.tooManyListeners()
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 	if send("retry: 1000\n\n") != nil {
 		return nil
 	}
@@ -81,7 +85,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 				return nil // the listener is gone
 			}
 			// What follows at once comes in one event.
-			pause := time.NewTimer(eventEvery)
+			pause := time.NewTimer(max(eventEvery, time.Duration(s.hub.listeners())*eachListener))
 			select {
 			case <-pause.C:
 			case <-r.Context().Done():

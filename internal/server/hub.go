@@ -79,9 +79,17 @@ func (h *hub) since(seq uint64) (topics []string, all bool, now uint64, more <-c
 	return topics, false, h.seq, h.wake
 }
 
-func (h *hub) listen(n int) {
+// join counts a listener, unless there are too many; leave follows in any case.
+func (h *hub) join(most int) bool {
 	h.mu.Lock()
-	h.count += n
+	defer h.mu.Unlock()
+	h.count++
+	return h.count <= most
+}
+
+func (h *hub) leave() {
+	h.mu.Lock()
+	h.count--
 	h.mu.Unlock()
 }
 

@@ -45,6 +45,9 @@ type Options struct {
 	// one address may send a second. They default to 16 and 200.
 	Ingests int
 	Rate    float64
+	// Listeners is how many streams of events are open at a time. It defaults to
+	// 10,000, or to what the limit of open files leaves room for.
+	Listeners int
 }
 
 // Server answers requests. Run must run beside it.
@@ -58,6 +61,10 @@ type Server struct {
 	ingests chan struct{}
 	rates   rates
 	meters  *meters
+	conns   connections
+	// writeTime is how long a listener that takes nothing is borne. Its browser
+	// comes back by itself with the number of the last event that it got.
+	writeTime time.Duration
 
 	mu        sync.Mutex
 	awaySince time.Time // when the database last stopped answering; zero when it answers
@@ -93,8 +100,9 @@ func New(opt Options) *Server {
 	if opt.Rate == 0 {
 		opt.Rate = 200
 	}
-	s := &Server{opt: opt, hub: newHub(), began: opt.Now(), ingests: make(chan struct{}, opt.Ingests)}
-	s.rates.perSecond = opt.Rate
+	most := opt.bound()
+	s := &Server{opt: opt, writeTime: writeTime, hub: newHub(), began: opt.Now(), ingests: make(chan struct{}, opt.Ingests)}
+	s.rates.perSecond, s.conns.most = opt.Rate, most
 	s.meters = newMeters(s)
 	s.handler = s.build()
 	return s
@@ -132,7 +140,11 @@ func (s *Server) build() http.Handler {
 }
 
 // ServeHTTP answers a request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.refuses(w, r) {
+		s.handler.ServeHTTP(w, r)
+	}
+}
 
 // Run follows the database until ctx ends and tells listeners what changes.
 func (s *Server) Run(ctx context.Context) error {
@@ -159,6 +171,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 		BaseContext:       func(net.Listener) context.Context { return ctx }, // listeners for events leave when it ends
 		ErrorLog:          slog.NewLogLogger(s.opt.Logger.Handler(), slog.LevelDebug),
 	}
+	s.conns.track(hs)
 	done := make(chan error, 1)
 	go func() { done <- hs.Serve(l) }()
 	select {
