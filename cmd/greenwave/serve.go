@@ -172,8 +172,22 @@ type watching struct {
 	changed func([]string)
 
 	mu     sync.Mutex
-	syncs  []*syncer.Syncer
+	syncs  []*syncer.Syncer     // that may have something to do
+	ended  total                // of those that have not
 	waited map[string]time.Time // run → since when something of it waits
+}
+
+// total adds up runs that are over and sent.
+type total struct {
+	runs                   int
+	settled, pending, dead uint64
+}
+
+func (t *total) add(r syncer.Report) {
+	t.runs++
+	t.settled += r.New
+	t.pending += r.Pending
+	t.dead += r.Dead
 }
 
 // telling is a database that says which experiments a batch has changed, before
@@ -192,7 +206,7 @@ func (t telling) Apply(ctx context.Context, b store.Batch) (store.Result, error)
 }
 
 func (w *watching) syncer() (*syncer.Syncer, error) {
-	cfg := syncer.Config{Follow: true, Logger: w.a.logger(), Now: w.a.now, MaxDelay: 100 * time.Millisecond, Rescan: time.Second, Poll: 25 * time.Millisecond}
+	cfg := syncer.Config{Follow: true, Logger: w.a.logger(), Now: w.a.now, MaxDelay: 100 * time.Millisecond, Rescan: lookEvery, Poll: 25 * time.Millisecond}
 	s, err := syncer.New(telling{w.store, w.changed}, cfg)
 	if err == nil {
 		w.mu.Lock()
@@ -201,6 +215,25 @@ func (w *watching) syncer() (*syncer.Syncer, error) {
 	}
 	return s, err
 }
+
+// drop forgets a syncer whose sources are all over and sent: a summary that is written
+// again at every episode is a new source each time.
+func (w *watching) drop(s *syncer.Syncer) {
+	reports := s.Reports()
+	if slices.ContainsFunc(reports, func(r syncer.Report) bool { return r.Pending > 0 || r.LastError != "" }) {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.syncs = slices.DeleteFunc(w.syncs, func(other *syncer.Syncer) bool { return other == s })
+	for _, r := range reports {
+		w.ended.add(r)
+	}
+}
+
+// lookEvery is how often a folder is searched for new runs and files, if that does not
+// take long.
+const lookEvery = 500 * time.Millisecond
 
 // folder follows the journals of a folder and the logs of other loggers in it. What
 // goes wrong with one is said, and does not stop the others.
@@ -218,10 +251,10 @@ func (w *watching) folder(ctx context.Context, dir string) {
 		}
 	})
 	files := importer.NewWatcher([]string{dir}, importer.Options{Location: w.zone, Follow: true})
-	ticker := time.NewTicker(time.Second)
-	defer ticker.Stop()
 	for {
+		began := time.Now()
 		sources, faults := files.Scan()
+		pause := max(lookEvery, 10*time.Since(began))
 		for _, f := range faults {
 			w.a.warnf("--watch %s: %s", visible(dir), oneLine(describe(f)))
 		}
@@ -236,13 +269,14 @@ func (w *watching) folder(ctx context.Context, dir string) {
 					if _, err := s.Sources(ctx, plainSources(sources)); err != nil && ctx.Err() == nil {
 						w.a.warnf("--watch %s: %s", visible(dir), oneLine(describe(err)))
 					}
+					w.drop(s)
 				})
 			}
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-time.After(pause):
 		}
 	}
 }
@@ -286,16 +320,14 @@ func (w *watching) behind() []alert.Behind {
 
 // summary says what the syncs did.
 func (w *watching) summary() string {
-	var settled, pending, dead uint64
-	runs := 0
+	w.mu.Lock()
+	sum := w.ended
+	w.mu.Unlock()
 	for _, r := range w.reports() {
-		runs++
-		settled += r.New
-		pending += r.Pending
-		dead += r.Dead
+		sum.add(r)
 	}
-	if runs == 0 {
+	if sum.runs == 0 {
 		return "nothing was watched"
 	}
-	return fmt.Sprintf("%s watched, %s synced, %s waiting, %s dead", of(runs, "run"), of(settled, "record"), count(pending), count(dead))
+	return fmt.Sprintf("%s watched, %s synced, %s waiting, %s dead", of(sum.runs, "run"), of(sum.settled, "record"), count(sum.pending), count(sum.dead))
 }

@@ -2,9 +2,11 @@ package server
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -84,7 +86,8 @@ func TestSlowListener(t *testing.T) {
 		}
 		at := time.Now()
 		s.Changed(topics)
-		for !strings.Contains(next(), topics[0]) {
+		for told := ""; !strings.Contains(told, topics[0]); {
+			told = next()
 		}
 		worst = max(worst, time.Since(at))
 		if time.Since(began) > 30*time.Second {
@@ -99,7 +102,7 @@ func TestSlowListener(t *testing.T) {
 	buffer := make([]byte, 64<<10)
 	for {
 		if _, err := slow.Read(buffer); err != nil {
-			if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Error("the slow listener is still connected")
 			}
 			break
