@@ -40,6 +40,7 @@ type Query struct {
 	Columns []string
 	Axis    string     // ByEpisode unless another is given
 	After   *store.Key // rows behind this key; nil: from the first
+	Until   *store.Key // rows up to and with this key; nil: to the last
 	Points  int        // thin to about so many points; 0: keep all
 	// Smooth adds, behind each column, its mean over so many episodes up to and with
 	// each, as NAME~mean. Episodes without a value do not count. 0 and 1: none.
@@ -126,7 +127,7 @@ func Episodes(ctx context.Context, r store.Reader, experimentID string, q Query)
 	}
 	steps, last := 0.0, int64(-1)
 	var episodes []int64 // of each row, that of a gap too
-	for row, err := range r.Page(ctx, experimentID, record.KindEpisode, store.Range{After: after, Columns: need}) {
+	for row, err := range r.Page(ctx, experimentID, record.KindEpisode, store.Range{After: after, Until: q.Until, Columns: need}) {
 		if err != nil {
 			return nil, err
 		}

@@ -43,6 +43,13 @@ func seriesQuery(r *http.Request, columns []string) (series.Query, error) {
 		}
 		out.After = &store.Key{Episode: n}
 	}
+	if text := q.Get("until"); text != "" {
+		n, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			return out, badRequest("bad_until", fmt.Sprintf("until is %q: must be an episode's number", text))
+		}
+		out.Until = &store.Key{Episode: n}
+	}
 	if err := series.Check(columns); err != nil {
 		return out, badRequest("unknown_column", err.Error())
 	}

@@ -35,6 +35,14 @@ type Signal struct {
 	X          float64  `json:"x"`
 	Y          float64  `json:"y"`
 	Approaches []string `json:"approaches"` // edges that lead to it
+	Links      []Link   `json:"links"`      // what its lights let through
+}
+
+// Link is a movement over a junction: its light is that character of the signal's state.
+type Link struct {
+	Index int    `json:"index"`
+	From  string `json:"from"` // edge
+	To    string `json:"to"`   // edge
 }
 
 // Networks finds road networks and keeps those that were read.
@@ -98,6 +106,7 @@ func readNetwork(path string) (*Network, error) {
 	defer f.Close()
 	net := &Network{Bounds: [4]float64{math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)}, Edges: []Edge{}, Signals: []Signal{}}
 	approaches := map[string][]string{} // signal → edges
+	links := map[string][]Link{}        // signal → movements
 	places := map[string][2]float64{}   // junction
 	ends := map[string]string{}         // edge → junction
 	var edge *Edge
@@ -130,8 +139,15 @@ func readNetwork(path string) (*Network, error) {
 				y, _ := strconv.ParseFloat(a["y"], 64)
 				places[a["id"]] = [2]float64{x, y}
 			case "connection":
-				if tl := a["tl"]; tl != "" && !slices.Contains(approaches[tl], a["from"]) {
+				tl := a["tl"]
+				if tl == "" {
+					continue
+				}
+				if !slices.Contains(approaches[tl], a["from"]) {
 					approaches[tl] = append(approaches[tl], a["from"])
+				}
+				if i, err := strconv.Atoi(a["linkIndex"]); err == nil {
+					links[tl] = append(links[tl], Link{i, a["from"], a["to"]})
 				}
 			}
 		case xml.EndElement:
@@ -149,7 +165,10 @@ func readNetwork(path string) (*Network, error) {
 		return nil, fmt.Errorf("%s: it holds no edges: is it a SUMO network (.net.xml)?", path)
 	}
 	for tl, edges := range approaches {
-		signal := Signal{ID: tl, Approaches: edges}
+		signal := Signal{ID: tl, Approaches: edges, Links: links[tl]}
+		if signal.Links == nil {
+			signal.Links = []Link{}
+		}
 		for _, e := range edges { // a signal may govern several junctions
 			at := places[ends[e]]
 			signal.X += at[0] / float64(len(edges))

@@ -49,7 +49,8 @@ func seriesParams(more ...Param) []Param {
 		Param{Name: "x", Type: "string", OneOf: []string{"episode", "time", "step"}, Doc: "The axis: number of the episode, when it ended (seconds since 1970), or steps since the training began."},
 		Param{Name: "points", Type: "integer", Doc: "Thin to about so many rows, from 4 to 100000; 2000 unless it is given. Minima, maxima and gaps stay."},
 		Param{Name: "smooth", Type: "integer", Doc: "Add for each column its mean over so many episodes, from 1 to 1000, as NAME~mean."},
-		Param{Name: "after", Type: "integer", Doc: "Only episodes behind this number."})
+		Param{Name: "after", Type: "integer", Doc: "Only episodes behind this number."},
+		Param{Name: "until", Type: "integer", Doc: "Only episodes up to and with this number."})
 }
 
 // routes lists everything that can be asked for.
@@ -93,6 +94,9 @@ func (s *Server) routes() []Route {
 		{Method: "GET", Path: api + "/compare", Summary: "One metric of several experiments.", Result: Comparison{}, Params: seriesParams(
 			Param{Name: "experiments", Type: "string", Required: true, Doc: "Names or ids, with commas between them or repeated; at most 200."},
 			Param{Name: "metric", Type: "string", Doc: "A column as in series; total_reward unless it is given."}), handler: s.compare},
+		{Method: "GET", Path: api + "/compare/tests", Summary: "Experiments on the demand of their tests: paired by demand file and seed, with test, effect and interval.", Result: Judgement{}, Params: []Param{
+			{Name: "experiments", Type: "string", Required: true, Doc: "Names or ids, with commas between them or repeated; the first that has tests is the reference."},
+			{Name: "measure", Type: "string", Doc: "A member of traffic_metrics, or total_reward; full_delay unless it is given."}}, handler: s.judge},
 		{Method: "GET", Path: api + "/analytics", Summary: "The view performance_analytics.", Result: AnalyticsList{}, Params: []Param{ofExperiment}, handler: s.analytics},
 		{Method: "GET", Path: api + "/runs", Summary: "Processes that wrote to experiments, and imported files, newest first.", Result: Runs{}, Params: append(page("100", "1000"), ofExperiment), handler: s.listRuns},
 		{Method: "GET", Path: api + "/states", Summary: "What the database has confirmed of some runs; unknown ones are left out.", Result: wire.States{}, Params: []Param{{Name: ofRuns.Name, Type: ofRuns.Type, Required: true, Doc: ofRuns.Doc}}, handler: s.listStates},

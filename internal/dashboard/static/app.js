@@ -1,6 +1,7 @@
 import { h, put } from "./dom.js";
 import { get, post } from "./api.js";
 import { connect, onChange } from "./live.js";
+import { span } from "./format.js";
 import { experiments } from "./page-experiments.js";
 import { experiment } from "./page-experiment.js";
 import { episode } from "./page-episode.js";
@@ -36,7 +37,7 @@ async function show() {
 	put(main, view);
 	if (!found) {
 		document.title = "Not found – Greenwave";
-		put(view, h("div", { class: "empty" }, h("h2", {}, "There is no such page"), h("p", {}, h("a", { href: "/" }, "To the experiments"))));
+		put(view, h("div", { class: "empty" }, h("h1", {}, "There is no such page"), h("p", {}, h("a", { href: "/" }, "To the experiments"))));
 		return;
 	}
 	const [match, page] = found;
@@ -70,6 +71,19 @@ addEventListener("login-needed", () => {
 	go("/login?back=" + encodeURIComponent(back));
 });
 
+const help = document.getElementById("help");
+document.getElementById("keys").addEventListener("click", () => help.showModal());
+addEventListener("keydown", (e) => {
+	if (e.defaultPrevented || e.ctrlKey || e.metaKey || e.altKey || e.target.matches?.("input, select, textarea")) return;
+	if (e.key === "?") help.showModal();
+	else if (e.key === "/") {
+		const field = document.querySelector('main input[type="search"]');
+		if (!field) return;
+		e.preventDefault();
+		field.focus();
+	}
+});
+
 document.getElementById("theme").addEventListener("click", () => {
 	const root = document.documentElement;
 	const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
@@ -82,10 +96,11 @@ document.getElementById("theme").addEventListener("click", () => {
 const live = document.getElementById("live");
 const banner = document.getElementById("banner");
 let away;
-function connection(state, text) {
-	live.className = "live " + state;
-	live.textContent = text;
-	if (state === "off") {
+function connection(state) {
+	const text = state.on ? "live" : `not connected for ${span((Date.now() - state.since) / 1000)}`;
+	live.className = "live " + (state.on ? "on" : "off");
+	if (live.textContent !== text) live.textContent = text;
+	if (!state.on) {
 		if (!away) away = setTimeout(check, 1500);
 	} else if (away || !banner.hidden) {
 		clearTimeout(away);

@@ -5,17 +5,29 @@ import { drawing, picture, table, save } from "./download.js";
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 export const palette = ["--s1", "--s2", "--s3", "--s4", "--s5", "--s6", "--s7", "--s8"];
 
-// colourOf gives a name the same colour on every page.
-const given = new Map();
-export function colourOf(name, i) {
-	if (i !== undefined) return palette[i % palette.length];
-	if (!given.has(name)) {
-		let sum = 0;
-		for (const c of name) sum = (sum * 31 + c.codePointAt(0)) >>> 0;
-		given.set(name, palette[sum % palette.length]);
+// coloursOf gives experiments their colours: each has one of its own, by its name, so
+// that it looks the same on every page; where two would share one, the later name gets
+// the next that is free.
+export function coloursOf(names) {
+	const taken = new Set(), out = new Map();
+	for (const name of names) {
+		let at = 0;
+		for (const c of name) at = (at * 31 + c.codePointAt(0)) >>> 0;
+		at %= palette.length;
+		for (let i = 0; i < palette.length && taken.has(at); i++) at = (at + 1) % palette.length;
+		taken.add(at);
+		if (taken.size === palette.length) taken.clear();
+		out.set(name, palette[at]);
 	}
-	return given.get(name);
+	return out;
 }
+
+const zone = () => {
+	const m = -new Date().getTimezoneOffset();
+	const two = (v) => String(Math.floor(v)).padStart(2, "0");
+	return m === 0 ? "UTC" : `UTC${m > 0 ? "+" : "−"}${two(Math.abs(m) / 60)}:${two(Math.abs(m) % 60)}`;
+};
+const axisLabels = { episode: () => "episode", time: () => `time (${zone()})`, hours: () => "hours since the start", step: () => "decision steps since the start", "step of the episode": () => "step of the episode" };
 
 // Group is charts that share an axis: their cursors move together and so does the zoom.
 export class Group {
@@ -39,24 +51,26 @@ const living = new Set();
 
 // Chart draws columns over one axis.
 //
-// series: {key, label, colour, axis: "y" or "y2", thin, dots, unit, digits}; a thin series
-// is the raw data behind an average. marks: {x, label, colour}, vertical lines.
+// series: {key, label, colour, axis: "y" or "y2", unit, digits, help, thin, raw, dots}. A
+// thin series is the raw data behind an average; the average names it in raw, and both
+// share a place in the legend. marks: {x, label, colour}, vertical lines.
 export class Chart {
 	constructor(group, options) {
 		Object.assign(this, { height: 220, unit: "", series: [], x: "episode", marks: [], zero: false, stacked: false }, options);
 		this.group = group;
 		this.log = false;
-		this.hidden = new Set();
+		this.hidden = new Set(); // that a person has switched off
+		this.absent = new Set(); // that have no value anywhere
 		this.data = [[], ...this.series.map(() => [])];
 		this.plotHost = h("div", { class: "plot", tabindex: "0", role: "img", "aria-label": this.title, style: { height: this.height + "px" } });
 		this.legendHost = h("div", { class: "legend" });
 		this.tools = h("div", { class: "tools" },
-			h("button", { type: "button", "aria-pressed": "false", title: "Logarithmic scale", onclick: (e) => this.toggleLog(e.currentTarget) }, "log"),
-			h("button", { type: "button", title: "Show everything again", onclick: () => this.group.set(null, null) }, "reset"),
+			h("button", { type: "button", "aria-pressed": "false", title: "Logarithmic scale; around zero it is linear", onclick: (e) => this.toggleLog(e.currentTarget) }, "log"),
+			h("button", { type: "button", title: "Show everything again (0)", onclick: () => this.group.set(null, null) }, "reset"),
 			h("select", { "aria-label": "Download " + this.title, title: "Download", onchange: (e) => this.download(e.currentTarget) },
-				h("option", { value: "" }, "⤓"), h("option", { value: "png" }, "PNG"), h("option", { value: "svg" }, "SVG"), h("option", { value: "csv" }, "CSV"), this.sql && h("option", { value: "sql" }, "SQL")));
+				h("option", { value: "" }, "save"), h("option", { value: "png" }, "PNG"), h("option", { value: "svg" }, "SVG"), h("option", { value: "csv" }, "CSV"), this.sql && h("option", { value: "sql" }, "SQL")));
 		this.el = h("section", { class: "card chart" },
-			h("div", { class: "head" }, h("h2", { title: this.help }, this.title), h("span", { class: "soft small" }, this.unit), this.tools),
+			h("div", { class: "head" }, h("h2", {}, this.title), h("span", { class: "soft small" }, this.unit), this.help && h("span", { class: "help", title: this.help, role: "note", "aria-label": this.help }, "?"), this.tools),
 			this.legendHost, this.plotHost);
 		this.plotHost.addEventListener("keydown", (e) => this.key(e));
 		this.plotHost.addEventListener("pointerdown", (e) => this.pan(e), true);
@@ -76,6 +90,7 @@ export class Chart {
 	// set shows new data; zoom and cursor stay.
 	set(x, columns) {
 		this.data = [x, ...columns];
+		this.absent = new Set(this.series.filter((s, i) => !columns[i].some((v) => v !== null && v !== undefined)).map((s) => s.key));
 		if (x.length === 0 || columns.every((c) => c.every((v) => v === null || v === undefined))) {
 			this.plot?.destroy();
 			this.plot = undefined;
@@ -86,6 +101,7 @@ export class Chart {
 		}
 		if (this.empty) { put(this.plotHost); this.empty = false; }
 		if (!this.plot) this.build();
+		else if (this.built !== JSON.stringify([this.ends()?.map((s) => s.key), this.log && this.around()])) this.rebuild();
 		else {
 			this.plot.setData(this.shown(), false);
 			this.applyZoom();
@@ -108,38 +124,51 @@ export class Chart {
 				return (side[at] += v);
 			}));
 		}
-		if (this.log) columns = columns.map((c) => c.map((v) => (v === null || v === undefined || v <= 0 ? null : v)));
 		return [this.data[0], ...columns.map((c, i) => (visible(i) ? c : c.map(() => null)))];
+	}
+
+	// around says that values stand on both sides of zero, where a logarithm has none.
+	around() { return this.data.slice(1).some((c, i) => this.series[i].axis !== "y2" && c.some((v) => v !== null && v !== undefined && v <= 0)); }
+
+	// ends are the labels at the lines' ends, when they are few.
+	ends() {
+		const lines = this.series.filter((s) => !s.thin && !s.dots && !this.hidden.has(s.key) && !this.absent.has(s.key));
+		if (this.stacked || lines.length > 5 || lines.length < 2 || this.plotHost.clientWidth < 480 || this.series.some((s) => s.axis === "y2")) return null;
+		return lines;
 	}
 
 	build() {
 		const grid = css("--grid"), soft = css("--soft");
 		const font = "12px system-ui, sans-serif";
 		const second = this.series.some((s) => s.axis === "y2");
+		const ends = this.ends();
+		const room = ends ? Math.min(140, 12 + Math.max(...ends.map((s) => 6.3 * short(s.label).length))) : second ? 0 : 14;
+		this.built = JSON.stringify([ends?.map((s) => s.key), this.log && this.around()]);
 		const axis = (more) => ({ stroke: soft, font, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1, size: 4 }, ...more });
 		const time = this.x === "time";
 		const bands = [];
 		const fill = (i) => css(this.series[i].colour) + "40";
 		if (this.stacked) for (let i = this.series.length; i > 1; i--) bands.push({ series: [i, i - 1], fill: fill(i - 1) }, { series: [i, i - 1], fill: fill(i - 1), dir: 1 });
+		this.series.forEach((s, i) => { if (s.band) bands.push({ series: [i + 1, this.series.findIndex((o) => o.key === s.band) + 1], fill: css(s.colour) + "30" }); });
 		const self = this;
 		this.plot = new uPlot({
-			width: Math.max(200, this.plotHost.clientWidth), height: this.height, padding: [8, second ? 0 : 12, 0, 0],
+			width: Math.max(200, this.plotHost.clientWidth), height: this.height, padding: [8, room, 0, 0],
 			cursor: { sync: { key: this.group.key, setSeries: false }, drag: { x: true, y: false, setScale: false }, points: { size: 6 }, focus: { prox: 20 } },
 			legend: { show: false },
 			scales: {
 				x: { time, range: (u, from, to) => (self.group.zoom ?? (from === to ? [from - 1, to + 1] : [from, to])) },
-				y: { distr: this.log ? 3 : 1, range: this.log ? undefined : (u, low, high) => self.range(low, high, this.zero) },
+				y: { distr: this.log ? (this.around() ? 4 : 3) : 1, range: this.log ? undefined : (u, low, high) => self.range(low, high, this.zero) },
 				y2: { range: (u, low, high) => self.range(low, high, true) },
 			},
 			axes: [
-				axis({ space: 70, size: 30, gap: 4, values: time ? undefined : (u, vs) => vs.map((v) => (Number.isInteger(v) ? v.toLocaleString("en") : "")) }),
-				axis({ size: 58, values: (u, vs) => vs.map((v) => (v === null ? "" : number(v))) }),
-				...(second ? [axis({ scale: "y2", side: 1, size: 46, grid: { show: false }, values: (u, vs) => vs.map((v) => number(v)) })] : []),
+				axis({ space: 70, size: 28, gap: 4, label: (axisLabels[this.x] ?? (() => this.x))(), labelSize: 18, labelGap: 0, labelFont: font, values: time ? undefined : (u, vs) => vs.map((v) => (Number.isInteger(v) ? v.toLocaleString("en") : "")) }),
+				axis({ size: 60, values: (u, vs) => vs.map((v) => (v === null ? "" : number(v, 4))) }),
+				...(second ? [axis({ scale: "y2", side: 1, size: 46, grid: { show: false }, label: this.series.filter((s) => s.axis === "y2").map((s) => s.label + (s.unit ? ", " + s.unit : "")).join(", "), labelSize: 18, labelGap: 0, labelFont: font, values: (u, vs) => vs.map((v) => number(v)) })] : []),
 			],
 			series: [{}, ...this.series.map((s) => ({
 				label: s.label, scale: s.axis ?? "y", stroke: css(s.colour) + (s.thin ? "70" : ""), width: s.thin ? 1 : s.dots ? 0 : 2, dash: s.dash,
 				fill: this.stacked && s === this.series[0] ? fill(0) : undefined,
-				points: { show: s.dots ? true : (u, i) => lonely(u, i), size: s.dots ? 8 : 4, fill: css(s.colour), stroke: css(s.colour) }, spanGaps: Boolean(s.dots || s.span), paths: s.dots ? () => null : undefined,
+				points: { show: s.dots ? true : (u, i) => lonely(u, i), size: s.dots ? 8 : 4, width: s.dots ? 2 : 1, fill: css(s.dots ? "--card" : s.colour), stroke: css(s.colour) }, spanGaps: Boolean(s.dots || s.span), paths: s.dots ? () => null : undefined,
 			}))],
 			bands,
 			hooks: {
@@ -148,7 +177,7 @@ export class Chart {
 					u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
 				}],
 				setCursor: [() => self.legend()],
-				draw: [(u) => self.drawMarks(u)],
+				draw: [(u) => { self.drawMarks(u); self.drawEnds(u, ends); }],
 				ready: [(u) => u.over.addEventListener("dblclick", () => self.group.set(null, null))],
 			},
 		}, this.shown(), this.plotHost);
@@ -180,20 +209,56 @@ export class Chart {
 	}
 
 	drawMarks(u) {
-		const { ctx, bbox } = u;
+		const { ctx, bbox } = u, r = devicePixelRatio;
 		ctx.save();
-		ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+		ctx.font = `${11 * r}px system-ui, sans-serif`;
+		ctx.textAlign = "left";
+		let row = 0, before = -Infinity;
 		for (const m of this.marks) {
 			const at = u.valToPos(m.x, "x", true);
-			if (at < bbox.left || at > bbox.left + bbox.width) continue;
+			if (at < bbox.left || at > bbox.left + bbox.width + 1) continue;
 			ctx.strokeStyle = ctx.fillStyle = css(m.colour ?? "--warn");
-			ctx.lineWidth = devicePixelRatio;
-			ctx.setLineDash([3, 3]);
+			ctx.lineWidth = r;
+			ctx.setLineDash([3 * r, 3 * r]);
 			ctx.beginPath();
 			ctx.moveTo(at, bbox.top);
 			ctx.lineTo(at, bbox.top + bbox.height);
 			ctx.stroke();
-			ctx.fillText(m.label, at + 3 * devicePixelRatio, bbox.top + 11 * devicePixelRatio);
+			if (!this.markLabels) continue;
+			const width = ctx.measureText(m.label).width;
+			row = at - before < 120 * r ? row + 1 : 0;
+			before = at;
+			const left = Math.min(at + 4 * r, bbox.left + bbox.width - width - 4 * r);
+			halo(ctx, m.label, left, bbox.top + (11 + 13 * (row % 4)) * r, r);
+		}
+		ctx.restore();
+	}
+
+	// drawEnds writes the names of lines at their ends, moved apart where they meet.
+	drawEnds(u, ends) {
+		if (!ends) return;
+		const { ctx, bbox } = u, r = devicePixelRatio;
+		const labels = [];
+		for (const s of ends) {
+			const i = this.series.indexOf(s) + 1, column = u.data[i];
+			let k = column.length - 1;
+			while (k >= 0 && (column[k] === null || column[k] === undefined || u.data[0][k] > u.scales.x.max)) k--;
+			if (k < 0) continue;
+			const y = u.valToPos(column[k], "y", true);
+			if (y >= bbox.top - 2 && y <= bbox.top + bbox.height + 2) labels.push({ s, y });
+		}
+		labels.sort((a, b) => a.y - b.y);
+		const line = 13 * r;
+		for (let i = 1; i < labels.length; i++) labels[i].y = Math.max(labels[i].y, labels[i - 1].y + line);
+		const over = labels.length ? labels[labels.length - 1].y - (bbox.top + bbox.height) : 0;
+		if (over > 0) for (let i = labels.length - 1, most = bbox.top + bbox.height; i >= 0; i--, most -= line) labels[i].y = Math.min(labels[i].y, most);
+		ctx.save();
+		ctx.font = `${11 * r}px system-ui, sans-serif`;
+		ctx.textAlign = "left";
+		ctx.textBaseline = "middle";
+		for (const { s, y } of labels) {
+			ctx.fillStyle = css(s.colour);
+			ctx.fillText(short(s.label), bbox.left + bbox.width + 6 * r, y);
 		}
 		ctx.restore();
 	}
@@ -202,25 +267,35 @@ export class Chart {
 	legend() {
 		const at = this.plot?.cursor?.idx ?? null;
 		const x = this.data[0];
-		const items = this.series.map((s, i) => {
-			const column = this.data[i + 1] ?? [];
-			let v = at === null ? undefined : column[at];
-			if (at === null) for (let k = column.length - 1; k >= 0; k--) if (column[k] !== null && column[k] !== undefined) { v = column[k]; break; }
-			return { s, v };
-		});
-		if (at === null && this.sorted && items.length > 5) items.sort((a, b) => (b.v ?? -Infinity) - (a.v ?? -Infinity));
+		const value = (key) => {
+			const column = this.data[this.series.findIndex((s) => s.key === key) + 1] ?? [];
+			if (at !== null) return column[at];
+			for (let k = column.length - 1; k >= 0; k--) if (column[k] !== null && column[k] !== undefined) return column[k];
+			return undefined;
+		};
+		const items = this.series.filter((s) => !s.quiet && !this.absent.has(s.key)).map((s) => ({ s, v: value(s.key) }));
+		if (at === null && this.sorted) items.sort((a, b) => (b.v ?? -Infinity) - (a.v ?? -Infinity));
 		const where = at === null ? "last" : this.x === "time" ? clock(new Date(x[at] * 1000).toISOString()) : `${this.x} ${number(x[at], 7)}`;
-		put(this.legendHost, h("span", { class: "soft" }, x.length ? where : ""), items.map(({ s, v }) =>
-			h("button", { type: "button", "aria-pressed": String(!this.hidden.has(s.key)), title: "Show or hide", onclick: () => this.toggle(s.key) },
-				h("span", { class: "swatch", style: { background: `var(${s.colour})`, opacity: s.thin ? ".5" : "1" } }), s.label, h("b", {}, number(v, s.digits ?? 4)))));
+		const key = where + items.map(({ s }) => s.key + this.hidden.has(s.key)).join();
+		if (key !== this.legendKey) {
+			const focused = [...this.legendHost.querySelectorAll("button")].indexOf(document.activeElement);
+			put(this.legendHost, h("span", { class: "soft where" }, x.length ? where : ""), items.map(({ s }) =>
+				h("button", { type: "button", "aria-pressed": String(!this.hidden.has(s.key)), title: (s.help ? s.help + " " : "") + "Click to show or hide.", onclick: () => this.toggle(s) },
+					h("span", { class: "swatch" + (s.dots ? " dot" : ""), style: { background: `var(${s.colour})` } }), s.label, h("b"), s.raw && h("span", { class: "raw", title: "the episode itself" }))));
+			if (focused >= 0) this.legendHost.querySelectorAll("button")[focused]?.focus();
+			this.legendKey = key;
+		}
+		items.forEach(({ s, v }, i) => {
+			const button = this.legendHost.children[i + 1];
+			button.querySelector("b").textContent = number(v, s.digits ?? 3);
+			if (s.raw) button.querySelector(".raw").textContent = `(${number(value(s.raw), s.digits ?? 3)})`;
+		});
 	}
 
-	toggle(key) {
-		if (!this.hidden.delete(key)) this.hidden.add(key);
-		this.plot?.setData(this.shown(), false);
-		this.applyZoom();
-		this.plot?.redraw(true);
-		this.legend();
+	toggle(series) {
+		const off = !this.hidden.has(series.key);
+		for (const key of [series.key, series.raw, series.key + "+", series.key + "-"]) if (off) this.hidden.add(key); else this.hidden.delete(key);
+		this.rebuild();
 	}
 
 	toggleLog(button) {
@@ -231,14 +306,15 @@ export class Chart {
 
 	// describe says in words what a picture shows.
 	describe() {
-		const parts = this.series.slice(0, 6).map((s, i) => {
+		const parts = this.series.map((s, i) => {
+			if (s.quiet || this.absent.has(s.key)) return "";
 			const there = (this.data[i + 1] ?? []).filter((v) => v !== null && v !== undefined);
 			if (!there.length) return `${s.label}: no values`;
 			let low = Infinity, high = -Infinity;
 			for (const v of there) { if (v < low) low = v; if (v > high) high = v; }
 			return `${s.label}: last ${number(there[there.length - 1], 4)}, from ${number(low, 4)} to ${number(high, 4)}`;
 		});
-		this.plotHost.setAttribute("aria-label", `${this.title}${this.unit ? " in " + this.unit : ""}. ${parts.join("; ")}. Arrow keys move the cursor, plus and minus zoom.`);
+		this.plotHost.setAttribute("aria-label", `${this.title}${this.unit ? " in " + this.unit : ""}. ${parts.filter(Boolean).slice(0, 6).join("; ")}. Arrow keys move the cursor, plus and minus zoom.`);
 	}
 
 	key(e) {
@@ -302,4 +378,18 @@ function lonely(u, i) {
 		if (there(k) && !there(k - 1) && !there(k + 1)) return true;
 	}
 	return false;
+}
+
+const short = (text) => (text.length > 20 ? text.slice(0, 19) + "…" : text);
+
+// halo writes text that stays readable over lines.
+function halo(ctx, text, x, y, ratio) {
+	ctx.setLineDash([]);
+	ctx.lineJoin = "round";
+	ctx.lineWidth = 3 * ratio;
+	const ink = ctx.fillStyle;
+	ctx.strokeStyle = css("--card");
+	ctx.strokeText(text, x, y);
+	ctx.fillStyle = ink;
+	ctx.fillText(text, x, y);
 }

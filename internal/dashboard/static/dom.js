@@ -37,3 +37,12 @@ export function put(el, ...children) {
 	append(el, children);
 	return el;
 }
+
+// scroller holds what may be wider than the screen; the keyboard reaches it too.
+export const scroller = (label, ...children) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, children);
+
+// rows makes a table. head: [label, class, help]; cells follow its classes.
+export function rows(label, head, list) {
+	return scroller(label, h("table", {}, h("thead", {}, h("tr", {}, head.map(([t, css, help]) => h("th", { class: css, scope: "col", title: help }, t || h("span", { class: "off-screen" }, help ?? "choice"))))),
+		h("tbody", {}, list.map((r) => h("tr", {}, r.map((c, i) => h("td", { class: head[i][1] }, c)))))));
+}

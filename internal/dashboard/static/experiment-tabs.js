@@ -1,4 +1,4 @@
-import { h, put } from "./dom.js";
+import { h, put, rows } from "./dom.js";
 import { get, path } from "./api.js";
 import { number, count, clock, shape, bytes } from "./format.js";
 import { Chart, Group } from "./charts.js";
@@ -6,9 +6,7 @@ import { Chart, Group } from "./charts.js";
 const none = (title, text, ...more) => h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, text), more);
 const problem = (body) => (e) => { if (e.name !== "AbortError") put(body, h("div", { class: "error" }, e.message)); };
 
-function grid(head, rows) {
-	return h("div", { class: "card scroll", style: { marginTop: "12px" } }, h("table", {}, h("thead", {}, h("tr", {}, head.map(([t, css, help]) => h("th", { class: css, title: help }, t)))), h("tbody", {}, rows.map((r) => h("tr", {}, r.map((c, i) => h("td", { class: head[i][1] }, c)))))));
-}
+const grid = (head, list, label = "Table") => h("div", { class: "card", style: { marginTop: "12px" } }, rows(label, head, list));
 
 // watch runs a job now and after each change.
 function watch(body, ctx, job) {
@@ -41,12 +39,57 @@ export const tabs = {
 		});
 	},
 
+	Steps(body, ctx) {
+		const group = new Group();
+		let shown = null, list = [];
+		const make = (title, unit, zero, series) => new Chart(group, { title, unit, zero, x: "step of the episode", height: 200, series, file: `${ctx.name}-steps`, none: "Not recorded",
+			sql: `SELECT step_number, immediate_reward, active_vehicles, queue_lengths, waiting_times, speeds\nFROM training_steps\nWHERE experiment_id = (SELECT id FROM experiments WHERE experiment_name = '${ctx.name.replaceAll("'", "''")}')\n  AND episode_number = ${shown}\nORDER BY step_number;` });
+		const pick = h("select", { "aria-label": "Episode", onchange: () => { shown = Number(pick.value); load().catch(problem(body)); } });
+		const link = h("a", { class: "target" }, "intersections of this episode");
+		const reward = make("Reward of each step", "", false, [{ key: "reward", label: "reward", colour: "--s1" }]);
+		const vehicles = make("Vehicles", "on the road and halting", true, [{ key: "active", label: "on the road", colour: "--s1" }, { key: "queue", label: "halting", colour: "--s2" }]);
+		const waiting = make("Waiting", "s, mean of the intersections", true, [{ key: "waiting", label: "waiting", colour: "--s1" }]);
+		const speed = make("Speed", "km/h, mean of the intersections", true, [{ key: "speed", label: "speed", colour: "--s1" }]);
+		const all = [reward, vehicles, waiting, speed];
+		for (const c of all) c.el.classList.add("c6");
+		const host = h("div", {}, h("div", { class: "row", style: { marginTop: "12px" } }, h("label", {}, "episode", pick), link), h("div", { class: "grid" }, all.map((c) => c.el)));
+		const mean = (o) => { const v = Object.values(o ?? {}).filter((x) => typeof x === "number"); return v.length ? v.reduce((p, q) => p + q, 0) / v.length : null; };
+		async function load() {
+			const steps = [];
+			let cursor = "";
+			do {
+				const page = await get(`${path(ctx.name)}/episodes/${shown}/steps`, { limit: 5000, columns: "immediate_reward,active_vehicles,queue_lengths,waiting_times,speeds,extra", cursor });
+				steps.push(...page.items);
+				cursor = page.next;
+			} while (cursor && steps.length < 20000);
+			const x = steps.map((st) => st.step_number), column = (f) => steps.map((st) => f(st) ?? null);
+			reward.set(x, [column((st) => st.immediate_reward)]);
+			vehicles.set(x, [column((st) => st.active_vehicles), column((st) => st.queue_length ?? (st.queue_lengths ? Object.values(st.queue_lengths).flatMap((q) => Object.values(q ?? {})).reduce((p, q) => p + q, 0) : null))]);
+			waiting.set(x, [column((st) => mean(st.waiting_times) ?? st.waiting_time)]);
+			speed.set(x, [column((st) => mean(st.speeds) ?? st.avg_speed)]);
+			for (const c of all) c.el.hidden = c.empty === true;
+			link.href = `${path(ctx.name)}/episodes/${shown}`;
+		}
+		const stop = watch(body, ctx, async (gone) => {
+			const page = await get(path(ctx.name) + "/actions", { last: 50 });
+			if (gone()) return;
+			if (!page.episodes.length) { put(body, none("No steps recorded", "A trainer logs every n-th decision: see log_interval.")); return; }
+			if (!host.isConnected) put(body, host);
+			const follow = shown === null || shown === list[0];
+			list = page.episodes;
+			if (follow) shown = list[0];
+			put(pick, list.map((n) => h("option", { value: n, selected: n === shown }, count(n))));
+			await load();
+		});
+		return () => { stop(); group.end(); };
+	},
+
 	Validation(body, ctx) {
 		return watch(body, ctx, async (gone) => {
 			const page = await get(path(ctx.name) + "/validations");
 			if (gone()) return;
 			if (!page.items.length) { put(body, none("No validations yet", "A validation measures the policy on demand that it is not trained on.")); return; }
-			put(body, grid([["after episode", "num"], ["split", ""], ["seeds", ""], ["reward", "num"], ["full delay s", "num", "Vehicles that never got in are counted."], ["waiting s", "num"], ["queue", "num"], ["passengers/h", "num"], ["when", ""]],
+			put(body, grid([["after episode", "num"], ["split", ""], ["seeds", ""], ["reward", "num"], ["full delay s", "num", "Vehicles that never got in are counted."], ["waiting s", "num"], ["queue", "num"], ["passengers/h", "num"], ["when", "", "UTC"]],
 				page.items.slice().reverse().map((v) => { const m = v.traffic_metrics ?? {}; return [count(v.validation_episode), v.test_scenario?.split ?? "", [v.test_scenario?.sumo_seeds ?? v.test_scenario?.sumo_seed ?? ""].flat().join(", "), number(v.total_reward, 4), number(m.full_delay, 4), number(m.waiting ?? m.avg_waiting_time), number(m.queue), count(m.passengers_per_hour), clock(v.timestamp)]; })));
 		});
 	},
@@ -56,7 +99,7 @@ export const tabs = {
 			const page = await get(path(ctx.name) + "/checkpoints");
 			if (gone()) return;
 			if (!page.items.length) { put(body, none("No checkpoints yet", "A checkpoint is a saved model with its hash and the reward on validation demand.")); return; }
-			put(body, grid([["after episode", "num"], ["type", ""], ["validation reward", "num"], ["size", "num"], ["SHA-256", "mono"], ["file", "mono"], ["when", ""]],
+			put(body, grid([["after episode", "num"], ["type", ""], ["validation reward", "num"], ["size", "num"], ["SHA-256", "mono"], ["file", "mono"], ["when", "", "UTC"]],
 				page.items.slice().reverse().map((c) => [count(c.episode_number), c.checkpoint_type, number(c.validation_reward, 5), c.model_size_mb === undefined ? "–" : bytes(c.model_size_mb * 1e6), h("span", { title: c.model_hash }, (c.model_hash ?? "").slice(0, 12)), c.model_path, clock(c.created_at)])));
 		});
 	},

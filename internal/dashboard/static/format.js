@@ -2,12 +2,15 @@
 export function number(v, digits = 3) {
 	if (v === null || v === undefined || !Number.isFinite(v)) return "–";
 	const a = Math.abs(v);
-	if (a !== 0 && (a >= 1e7 || a < 1e-4)) return v.toExponential(2);
+	if (a !== 0 && (a >= 1e7 || a < 1e-4)) return minus(v.toExponential(2));
 	const places = a === 0 ? 0 : Math.max(0, Math.min(6, digits - 1 - Math.floor(Math.log10(a))));
-	return v.toLocaleString("en", { minimumFractionDigits: Number.isInteger(v) || a < 1 ? 0 : places, maximumFractionDigits: places });
+	return minus(v.toLocaleString("en", { minimumFractionDigits: Number.isInteger(v) || a < 1 ? 0 : places, maximumFractionDigits: places }));
 }
 
-export const count = (v) => (v === null || v === undefined ? "–" : Math.round(v).toLocaleString("en"));
+// A minus is as wide as a plus, so that columns of numbers stand straight.
+const minus = (text) => text.replace(/^-/, "−");
+
+export const count = (v) => (v === null || v === undefined || !Number.isFinite(v) ? "–" : minus(Math.round(v).toLocaleString("en")));
 
 export function bytes(v) {
 	if (v === null || v === undefined) return "–";

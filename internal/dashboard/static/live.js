@@ -1,31 +1,66 @@
-// One stream of events for the whole page. Whoever shows something hears of changes to
-// it; after a cut the browser goes on with the number of its last event by itself.
+// One stream of events for all pages of this browser. A browser opens at most six
+// connections to a server, so pages share one through a worker; where there are no
+// shared workers each page has its own.
 const hearers = new Set();
-let source, timer;
-let lost = 0;
+let shown, state = { on: false, since: Date.now() };
 
 export function onChange(hear) {
 	hearers.add(hear);
 	return () => hearers.delete(hear);
 }
 
+// connect calls show with on or off, and with since when it is off.
 export function connect(show) {
-	source?.close();
-	clearTimeout(timer);
-	source = new EventSource("/api/v1/events");
-	source.onopen = () => {
-		lost = 0;
-		show("on", "live");
+	shown = show;
+	let close = listen();
+	// A page that waits behind the back button keeps no connection.
+	addEventListener("pagehide", () => { close(); });
+	addEventListener("pageshow", (e) => { if (e.persisted) close = listen(); });
+	setInterval(() => { if (!state.on) shown(state); }, 1000);
+}
+
+function take(message) {
+	if (message.state) {
+		state = message.state;
+		shown(state);
+	}
+	if (message.change) for (const hear of [...hearers]) hear(message.change);
+}
+
+function listen() {
+	if (typeof SharedWorker !== "function") return stream(take);
+	const worker = new SharedWorker("/live-worker.js", { type: "module", name: "events" });
+	worker.port.onmessage = (e) => take(e.data);
+	worker.onerror = () => { worker.port.close(); worker.fallback = stream(take); };
+	return () => {
+		worker.port.postMessage("bye");
+		worker.fallback?.();
 	};
-	source.addEventListener("change", (e) => {
-		show("on", "live");
-		const change = JSON.parse(e.data);
-		for (const hear of [...hearers]) hear(change);
-	});
-	source.onerror = () => {
-		if (!lost) lost = Date.now();
-		show("off", `not connected for ${Math.round((Date.now() - lost) / 1000)} s`);
-		if (source.readyState === EventSource.CLOSED) timer = setTimeout(() => connect(show), 2000);
+}
+
+// stream follows the server's events; after a cut the browser goes on with the number
+// of its last event by itself.
+export function stream(tell) {
+	let source, timer, ended = false, off = 0;
+	const open = () => {
+		source = new EventSource("/api/v1/events");
+		source.onopen = () => {
+			off = 0;
+			tell({ state: { on: true } });
+		};
+		source.addEventListener("change", (e) => tell({ change: JSON.parse(e.data) }));
+		source.onerror = () => {
+			if (ended) return;
+			off ||= Date.now();
+			tell({ state: { on: false, since: off } });
+			if (source.readyState === EventSource.CLOSED) timer = setTimeout(open, 2000);
+		};
+	};
+	open();
+	return () => {
+		ended = true;
+		clearTimeout(timer);
+		source.close();
 	};
 }
 

@@ -23,7 +23,7 @@ export function paint(card, lanes, network, choose) {
 	let most = 10;
 	const known = network && lanes.some((j) => network.signals.some((sig) => sig.id === j.id));
 	const view = known ? real(lanes, network, choose) : schematic(lanes, choose);
-	put(card, h("div", { class: "row between" }, h("h2", {}, "Intersections"), h("span", { class: "soft small" }, known ? "real geometry" : "schematic: the road network is not known here", " · number: halting vehicles")), view.el);
+	put(card, h("div", { class: "row between" }, h("h2", {}, "Intersections"), h("span", { class: "soft small" }, known ? "roads as they lie; " : h("span", { title: "Give it with: greenwave serve --net FILE" }, "schematic, as the road network is not known here; "), "number and colour: halting vehicles", known ? ", green: who may go" : "", h("span", { style: { color: "var(--s1)" } }, " ■"), " bus", h("span", { style: { color: "var(--s2)" } }, " ●"), " jeepney")), view.el);
 	return {
 		get most() { return most; },
 		update(step, chosen) {
@@ -49,33 +49,68 @@ function real(lanes, network, choose) {
 	if (east - west < flat) { const mid = (east + west) / 2; west = mid - flat / 2; east = mid + flat / 2; }
 	const unit = (east - west) / 800; // about a pixel
 	const d = (shape) => shape.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${(-y).toFixed(1)}`).join("");
-	const el = s("svg", { class: "map", viewBox: `${west} ${-north} ${east - west} ${north - south}`, role: "group", "aria-label": "Map of the intersections" });
+	const el = s("svg", { class: "map", viewBox: `${west} ${-north} ${east - west} ${north - south}`, role: "group", "aria-label": "Map of the intersections" },
+		s("defs", {}, s("marker", { id: "arrow", viewBox: "0 0 6 6", refX: 4, refY: 3, markerWidth: 3.2, markerHeight: 3.2, orient: "auto" }, s("path", { d: "M0 0L6 3L0 6Z", class: "arrow" }))));
 	const near = network.edges.filter((e) => e.shape?.some(([x, y]) => x > west && x < east && y > south && y < north));
 	el.append(...near.map((e) => s("path", { d: d(e.shape), fill: "none", stroke: "var(--road)", "stroke-width": Math.max(3 * unit, e.lanes * 3), "stroke-linecap": "round" })));
 	const approaches = new Map();
 	for (const j of lanes) for (const a of j.approaches) {
 		const e = edges.get(a);
 		if (!e?.shape?.length) continue;
-		const end = tail(e.shape, 120);
+		const end = tail(e.shape, 92 * unit);
 		const road = s("path", { d: d(end), fill: "none", "stroke-width": Math.max(4 * unit, e.lanes * 3.2), "stroke-linecap": "butt" });
-		const [x, y] = along(end, 0.35);
+		const [x, y] = along(end, 0.3);
 		const label = s("text", { class: "label", x, y: -y, "text-anchor": "middle", "dominant-baseline": "middle", style: { fontSize: `${13 * unit}px`, strokeWidth: `${3 * unit}px` } });
 		const bus = s("text", { class: "label", x, y: -y + 14 * unit, "text-anchor": "middle", "dominant-baseline": "middle", style: { fontSize: `${10 * unit}px`, strokeWidth: `${3 * unit}px` } });
-		approaches.set(j.id + "\n" + a, { road, label, bus });
+		approaches.set(j.id + "\n" + a, { road, label, bus, at: [x, y] });
 	}
 	for (const { road } of approaches.values()) el.append(road);
+	const taken = [...approaches.values()].map(({ at: [x, y] }) => [x - 16 * unit, y - 26 * unit, x + 16 * unit, y + 10 * unit]);
+	const ways = near.flatMap((e) => dense(e.shape, 6 * unit));
 	const dots = new Map();
 	for (const sig of signals) {
-		const dot = s("circle", { cx: sig.x, cy: -sig.y, r: 9 * unit, stroke: "var(--ink)", "stroke-width": 1.5 * unit });
-		const [nx, ny] = free(sig, (sig.approaches ?? []).map((a) => edges.get(a)?.shape).filter((p) => p?.length > 1));
-		const name = s("text", { class: "label", x: sig.x + nx * 26 * unit, y: -sig.y - ny * 24 * unit, "text-anchor": nx > 0.4 ? "start" : nx < -0.4 ? "end" : "middle", "dominant-baseline": "middle", style: { fontSize: `${13 * unit}px`, strokeWidth: `${3 * unit}px` } }, sig.id);
-		const phase = s("text", { x: sig.x, y: -sig.y, "text-anchor": "middle", "dominant-baseline": "central", style: { fontSize: `${10 * unit}px`, fill: "#fff" } });
-		const g = s("g", { tabindex: "0", role: "button", style: { cursor: "pointer" }, onclick: () => choose(sig.id), onkeydown: (e) => { if (e.key === "Enter") choose(sig.id); } }, dot, phase, name);
-		dots.set(sig.id, { dot, phase });
-		el.append(g);
+		const greens = (sig.links ?? []).map((l) => {
+			const from = edges.get(l.from)?.shape, to = edges.get(l.to)?.shape;
+			if (!(from?.length > 1) || !(to?.length > 1)) return null;
+			const a = tail(from, 20 * unit)[0], b = along(head(to, 24 * unit), 1), c = [sig.x, sig.y];
+			const line = s("path", { d: `M${a[0]} ${-a[1]}Q${c[0]} ${-c[1]} ${b[0]} ${-b[1]}`, fill: "none", class: "green", "stroke-width": 2.2 * unit, "marker-end": "url(#arrow)", visibility: "hidden" });
+			el.append(line);
+			return { index: l.index, line };
+		}).filter(Boolean);
+		const width = Math.max(9 * sig.id.length, 56) * unit, height = 30 * unit;
+		const [nx, ny] = place(sig, width, height, unit, taken, ways, [west, south, east, north]);
+		taken.push([nx - width / 2, ny - height / 2, nx + width / 2, ny + height / 2]);
+		const text = (y, size, weight) => s("text", { class: "label", x: nx, y: -ny + y * unit, "text-anchor": "middle", "dominant-baseline": "middle", style: { fontSize: `${size * unit}px`, fontWeight: weight, strokeWidth: `${3 * unit}px` } });
+		const name = text(-7, 13, 650), phase = text(8, 11, 400);
+		name.textContent = sig.id;
+		const dot = s("circle", { cx: sig.x, cy: -sig.y, r: 5 * unit, stroke: "var(--map)", "stroke-width": unit });
+		const ring = s("circle", { cx: sig.x, cy: -sig.y, r: 27 * unit, fill: "transparent", class: "ring", "stroke-width": 1.5 * unit });
+		el.append(pressed(sig.id, choose, ring, dot, phase, name));
+		dots.set(sig.id, { dot, phase, ring, greens, words: true });
 	}
 	for (const { label, bus } of approaches.values()) el.append(label, bus);
 	return { el, update: (step, chosen, most) => update(step, chosen, most, approaches, dots) };
+}
+
+// pressed is a part of the drawing that chooses a junction, by keyboard too.
+function pressed(id, choose, ...parts) {
+	return s("g", { class: "junction", tabindex: "0", role: "button", "aria-label": "Show " + id, onclick: () => choose(id), onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); e.stopPropagation(); choose(id); } } }, ...parts);
+}
+
+// place finds where a name stands: near its junction, away from roads and other texts.
+function place(sig, width, height, unit, taken, ways, frame) {
+	let best = [sig.x, sig.y], least = Infinity;
+	for (let i = 0; i < 16; i++) for (const far of [0, 14, 30]) {
+		const angle = (i / 16) * 2 * Math.PI, dx = Math.cos(angle), dy = Math.sin(angle);
+		const x = sig.x + dx * (width / 2 + (22 + far) * unit), y = sig.y + dy * (height / 2 + (22 + far) * unit);
+		const box = [x - width / 2, y - height / 2, x + width / 2, y + height / 2];
+		let cost = far / 3;
+		if (box[0] < frame[0] || box[1] < frame[1] || box[2] > frame[2] || box[3] > frame[3]) cost += 200;
+		for (const b of taken) if (box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1]) cost += 60;
+		for (const [px, py] of ways) if (px > box[0] && px < box[2] && py > box[1] && py < box[3]) cost += 4;
+		if (cost < least) { least = cost; best = [x, y]; }
+	}
+	return best;
 }
 
 // schematic draws each junction with its approaches around it.
@@ -96,10 +131,11 @@ function schematic(lanes, choose) {
 			el.append(road, name);
 			approaches.set(j.id + "\n" + a, { road, label, bus });
 		});
-		const dot = s("circle", { cx, cy, r: 16, stroke: "var(--ink)", "stroke-width": 1.5 });
+		const dot = s("circle", { cx, cy, r: 16, stroke: "var(--map)", "stroke-width": 1 });
+		const ring = s("circle", { cx, cy, r: 20, fill: "none", class: "ring", "stroke-width": 1.5 });
 		const phase = s("text", { x: cx, y: cy, "text-anchor": "middle", "dominant-baseline": "central", style: { fill: "#fff" } });
-		el.append(s("g", { tabindex: "0", role: "button", style: { cursor: "pointer" }, onclick: () => choose(j.id), onkeydown: (e) => { if (e.key === "Enter") choose(j.id); } }, dot, phase, s("text", { class: "label", x: cx, y: cy + (j.approaches.length ? 30 : 36), "text-anchor": "middle" }, j.id)));
-		dots.set(j.id, { dot, phase });
+		el.append(pressed(j.id, choose, ring, dot, phase, s("text", { class: "label", x: cx, y: cy + (j.approaches.length ? 34 : 38), "text-anchor": "middle" }, j.id)));
+		dots.set(j.id, { dot, phase, ring, greens: [] });
 		for (const a of j.approaches) { const p = approaches.get(j.id + "\n" + a); el.append(p.label, p.bus); }
 	});
 	return { el, update: (step, chosen, most) => update(step, chosen, most, approaches, dots) };
@@ -112,29 +148,39 @@ function update(step, chosen, most, approaches, dots) {
 		const metrics = step.intersection_metrics?.[j]?.approaches?.[a];
 		road.setAttribute("stroke", queue === undefined || queue === null ? "var(--road)" : scale(queue / most));
 		label.textContent = queue === undefined || queue === null ? "" : count(queue);
-		const pt = (metrics?.buses ?? 0) + (metrics?.jeepneys ?? 0);
-		bus.textContent = pt ? [metrics.buses ? `${metrics.buses} bus` : "", metrics.jeepneys ? `${metrics.jeepneys} jpn` : ""].filter(Boolean).join(" ") : "";
+		const marks = [];
+		if (metrics?.buses) marks.push(s("tspan", { fill: "var(--s1)" }, "■ "), s("tspan", {}, `${metrics.buses} `));
+		if (metrics?.jeepneys) marks.push(s("tspan", { fill: "var(--s2)" }, "● "), s("tspan", {}, String(metrics.jeepneys)));
+		bus.replaceChildren(...marks);
 	}
-	for (const [j, { dot, phase }] of dots) {
+	for (const [j, { dot, phase, ring, greens, words }] of dots) {
 		const m = step.intersection_metrics?.[j];
 		const green = /[gG]/.test(m?.shown ?? "G");
 		const yellow = /[yY]/.test(m?.shown ?? "");
 		dot.setAttribute("fill", yellow ? "#8a5a00" : green ? "#15683f" : "#7d2620");
-		dot.setAttribute("stroke-width", j === chosen ? Number(dot.getAttribute("r")) / 4 : Number(dot.getAttribute("r")) / 9);
-		phase.textContent = m?.phase ?? m?.action ?? step.intersection_metrics?.actions?.[j] ?? "";
+		ring.setAttribute("stroke", j === chosen ? "var(--ink)" : "transparent");
+		const number = m?.phase ?? m?.action ?? step.intersection_metrics?.actions?.[j] ?? "";
+		phase.textContent = words && number !== "" ? `phase ${number}` : number;
+		for (const { index, line } of greens) {
+			const light = m?.shown?.[index];
+			line.setAttribute("visibility", light === "G" || light === "g" ? "visible" : "hidden");
+			line.setAttribute("stroke-dasharray", light === "g" ? "4 3" : "none"); // it gives way
+		}
 	}
 }
 
-// free is the direction in which most room is between the roads of a junction.
-function free(sig, shapes) {
-	const angles = shapes.map((p) => { const [x, y] = p[Math.max(0, p.length - 2)]; return Math.atan2(y - sig.y, x - sig.x); }).sort((a, b) => a - b);
-	if (!angles.length) return [0, 1];
-	let best = 0, width = -1;
-	angles.forEach((a, i) => {
-		const next = i + 1 < angles.length ? angles[i + 1] : angles[0] + 2 * Math.PI;
-		if (next - a > width) { width = next - a; best = a + (next - a) / 2; }
-	});
-	return [Math.cos(best), Math.sin(best)];
+// head is the first metres of a road.
+const head = (shape, metres) => tail([...shape].reverse(), metres).reverse();
+
+// dense is points along a line, not further apart than so many metres.
+function dense(shape, metres) {
+	const out = [];
+	for (let i = 1; i < shape.length; i++) {
+		const [x0, y0] = shape[i - 1], [x1, y1] = shape[i];
+		const n = Math.min(500, Math.max(1, Math.ceil(Math.hypot(x1 - x0, y1 - y0) / metres)));
+		for (let k = 0; k < n; k++) out.push([x0 + ((x1 - x0) * k) / n, y0 + ((y1 - y0) * k) / n]);
+	}
+	return out;
 }
 
 // tail is the last metres of a road.

@@ -1,10 +1,11 @@
-import { h, s, put } from "./dom.js";
+import { h, put, rows } from "./dom.js";
 import { get, path } from "./api.js";
 import { onChange, throttle } from "./live.js";
 import { number, count, simulated } from "./format.js";
 import { junctions, paint } from "./map.js";
 import { heat, bands, scale } from "./bands.js";
 
+const qhelp = "What the network expects of each phase: the discounted sum of scaled rewards from here on. The longest bar is the best; the shortest stands for the worst, not for zero.";
 const columns = "active_vehicles,queue_lengths,waiting_times,speeds,intersection_metrics,action_taken,immediate_reward,simulation_time";
 
 // episode shows the intersections of one episode, step by step.
@@ -14,15 +15,15 @@ export function episode(view, name, text) {
 	let steps = [], network = null, at = 0, playing = 0, gone = false, chosen = null, following = true;
 	const trouble = h("div"), facts = h("div", { class: "row soft" });
 	const slider = h("input", { type: "range", min: "0", max: "0", value: "0", "aria-label": "Step", oninput: () => { following = false; move(Number(slider.value)); } });
-	const time = h("span", { class: "mono", style: { minWidth: "7.5em" } });
-	const play = h("button", { type: "button", onclick: () => toggle() }, "▷ play");
+	const time = h("output", { class: "when" });
+	const play = h("button", { type: "button", onclick: () => toggle() }, "▷ Play");
 	const speed = h("select", { "aria-label": "Speed", onchange: () => { if (playing) { toggle(); toggle(); } } }, [1, 2, 4, 10, 30].map((v) => h("option", { value: v, selected: v === 4 }, `×${v}`)));
 	const map = h("section", { class: "card c8" }), side = h("section", { class: "card c4" });
 	const heatCard = h("section", { class: "card c12" }), phaseCard = h("section", { class: "card c12" });
 	const player = h("div", { class: "card player" },
 		h("button", { type: "button", "aria-label": "Step back", onclick: () => move(at - 1) }, "◀"), h("button", { type: "button", "aria-label": "Step forward", onclick: () => move(at + 1) }, "▶"), play, speed, slider, time);
-	put(view, h("div", { class: "row between" }, h("div", {}, h("h1", {}, h("a", { href: path(name) }, name), ` · episode ${n}`), facts),
-		h("div", { class: "row" }, n > 0 && h("a", { href: `${path(name)}/episodes/${n - 1}` }, "← before"), h("a", { href: `${path(name)}/episodes/${n + 1}` }, "next →"))),
+	put(view, h("div", { class: "row between" }, h("div", {}, h("h1", {}, h("a", { class: "under", href: path(name) }, name), ` · episode ${n}`), facts),
+		h("div", { class: "row" }, n > 0 && h("a", { href: `${path(name)}/episodes/${n - 1}` }, "← episode before"), h("a", { href: `${path(name)}/episodes/${n + 1}` }, "next episode →"))),
 	trouble, player, h("div", { class: "grid" }, map, side, heatCard, phaseCard));
 
 	view.tabIndex = -1;
@@ -35,9 +36,9 @@ export function episode(view, name, text) {
 	addEventListener("keydown", keys);
 
 	function toggle() {
-		if (playing) { clearInterval(playing); playing = 0; play.textContent = "▷ play"; return; }
+		if (playing) { clearInterval(playing); playing = 0; play.textContent = "▷ Play"; return; }
 		if (at >= steps.length - 1) move(0);
-		play.textContent = "❚❚ pause";
+		play.textContent = "❚❚ Pause";
 		playing = setInterval(() => { if (at >= steps.length - 1) toggle(); else move(at + 1); }, 1000 / Number(speed.value));
 	}
 
@@ -60,7 +61,7 @@ export function episode(view, name, text) {
 	function draw() {
 		const step = steps[at];
 		if (!step) return;
-		time.textContent = `${simulated(step.simulation_time)}  ${at + 1}/${steps.length}`;
+		put(time, h("b", {}, step.simulation_time === undefined ? `step ${step.step_number}` : simulated(step.simulation_time)), ` step ${at + 1} of ${steps.length}`);
 		slider.setAttribute("aria-valuetext", `step ${step.step_number}, ${simulated(step.simulation_time)}`);
 		drawing.update(step, chosen);
 		heatView.cursor(at);
@@ -70,23 +71,25 @@ export function episode(view, name, text) {
 		const approaches = metrics.approaches ?? {};
 		const queues = step.queue_lengths?.[chosen] ?? {};
 		const action = metrics.action ?? step.intersection_metrics?.actions?.[chosen] ?? step.action_taken;
+		const focused = side.contains(document.activeElement) && document.activeElement.tagName;
 		put(side,
 			h("div", { class: "row between" }, h("h2", {}, "What the agent saw and chose"), lanes.length > 1 && h("select", { "aria-label": "Intersection", onchange: (e) => { chosen = e.target.value; draw(); } }, lanes.map((j) => h("option", { value: j.id, selected: j.id === chosen }, j.id)))),
 			h("dl", { class: "facts" },
-				h("dt", {}, "step"), h("dd", {}, `${step.step_number}, reward ${number(metrics.reward ?? step.immediate_reward, 4)}`),
+				h("dt", {}, "reward"), h("dd", {}, number(metrics.reward ?? step.immediate_reward, 4)),
 				metrics.phase !== undefined && [h("dt", {}, "phase"), h("dd", {}, `${metrics.phase}${metrics.phase_age !== undefined ? ` for ${number(metrics.phase_age)} s` : ""}`)],
 				action !== undefined && [h("dt", {}, "chosen"), h("dd", {}, `phase ${action}`)],
 				h("dt", {}, "vehicles"), h("dd", {}, `${count(metrics.vehicles ?? step.active_vehicles)}${metrics.buses !== undefined ? `, ${count(metrics.buses)} buses, ${count(metrics.jeepneys)} jeepneys` : ""}`),
 				h("dt", {}, "waiting"), h("dd", {}, `${number(step.waiting_times?.[chosen] ?? step.waiting_time)} s on average`),
 				h("dt", {}, "speed"), h("dd", {}, `${number(step.speeds?.[chosen] ?? step.avg_speed)} km/h`)),
-			Array.isArray(q) && q.length > 0 && [h("h2", { style: { marginTop: "12px" }, title: "What the network expects of each phase: the discounted sum of scaled rewards from here on." }, "Q-values"), qbars(q, action)],
-			Object.keys(queues).length > 0 && h("div", { class: "scroll" }, h("table", { style: { marginTop: "12px" } }, h("thead", {}, h("tr", {}, h("th", {}, "approach"), h("th", { class: "num" }, "queue"), h("th", { class: "num" }, "vehicles"), h("th", { class: "num" }, "waiting s"), h("th", { class: "num" }, "km/h"))),
-				h("tbody", {}, Object.keys(queues).map((a) => h("tr", {}, h("td", {}, h("span", { class: "swatch", style: { height: "10px", background: scale(queues[a] / (drawing.most || 1)), marginRight: "6px" } }), a), h("td", { class: "num" }, count(queues[a])), h("td", { class: "num" }, count(approaches[a]?.vehicles)), h("td", { class: "num" }, number(approaches[a]?.waiting)), h("td", { class: "num" }, number(approaches[a]?.speed))))))));
+			Array.isArray(q) && q.length > 0 && [h("h2", { style: { marginTop: "12px" } }, "Q-values ", h("span", { class: "help", role: "note", title: qhelp, "aria-label": qhelp }, "?")), qbars(q, action)],
+			Object.keys(queues).length > 0 && h("div", { style: { marginTop: "12px" } }, rows("Approaches", [["approach", ""], ["queue", "num", "Halting vehicles: below 0.1 m/s."], ["vehicles", "num"], ["waiting s", "num"], ["km/h", "num"]],
+				Object.keys(queues).map((a) => [[h("span", { class: "swatch", style: { height: "10px", background: scale(queues[a] / (drawing.most || 1)), marginRight: "6px" } }), a], count(queues[a]), count(approaches[a]?.vehicles), number(approaches[a]?.waiting), number(approaches[a]?.speed)]))));
+		if (focused) side.querySelector(focused.toLowerCase())?.focus();
 	}
 
 	function qbars(q, action) {
 		const low = Math.min(...q), high = Math.max(...q), room = high - low || 1;
-		return q.map((v, i) => h("div", { class: "hbar" }, h("span", {}, i === Number(action) ? h("b", {}, `▸ phase ${i}`) : `phase ${i}`), h("i", { style: { width: `${8 + ((v - low) / room) * 92}%`, background: i === Number(action) ? "var(--s2)" : "var(--s1)" } }), h("span", { class: "num" }, number(v, 4))));
+		return q.map((v, i) => h("div", { class: "hbar" }, h("span", {}, i === Number(action) ? h("b", {}, `▸ phase ${i}`) : `phase ${i}`), h("span", { class: "track" }, h("i", { style: { width: `${8 + ((v - low) / room) * 92}%`, background: i === Number(action) ? "var(--s2)" : "var(--s1)" } })), h("span", { class: "num" }, number(v, 3))));
 	}
 
 	async function load() {
@@ -136,7 +139,7 @@ export function episode(view, name, text) {
 	}
 	first().catch((e) => {
 		if (gone) return;
-		if (e.status === 404) put(view, h("div", { class: "empty" }, h("h2", {}, "Not found"), h("p", {}, e.message)));
+		if (e.status === 404) put(view, h("div", { class: "empty" }, h("h1", {}, "Not found"), h("p", {}, e.message)));
 		else put(trouble, h("div", { class: "error" }, e.message));
 	});
 	const update = throttle(load, 300);
@@ -148,4 +151,3 @@ export function episode(view, name, text) {
 	addEventListener("resize", sized);
 	return () => { gone = true; off(); update.stop(); clearInterval(playing); removeEventListener("keydown", keys); removeEventListener("theme", redraw); removeEventListener("resize", sized); };
 }
-export { s };

@@ -1,12 +1,13 @@
-import { h, s, put } from "./dom.js";
+import { h, s, put, scroller } from "./dom.js";
 import { get, path } from "./api.js";
 import { onChange, throttle } from "./live.js";
 import { number, count, age, shape } from "./format.js";
+import { coloursOf } from "./charts.js";
 import { go } from "./app.js";
 
 const columns = [
-	["name", "name", ""], ["group", "group", "hide-small"], ["status", "state", ""], ["episodes", "progress", "hide-small"], [null, "reward", "hide-small"],
-	["best", "best", "num"], ["latest", "latest", "num"], [null, "wait s", "num hide-small", "Mean waiting time of the vehicles in the latest episode, in seconds."], ["last", "last", "num"], [null, "data", "", "Whether every record that was logged is in the database."],
+	["name", "name", ""], ["group", "group", "hide-small"], ["status", "state", ""], ["episodes", "progress", "hide-small"], [null, "reward", "hide-small", "The training so far, oldest on the left."],
+	["best", "best", "num"], ["latest", "latest", "num"], [null, "wait s", "num hide-small", "Mean waiting time of the vehicles in the latest episode, in seconds."], ["last", "last record", "num", "Age of the last record."], [null, "data", "", "Whether every record that was logged is in the database."],
 ];
 
 // experiments is the list: what is alive, what gets better, whose data is safe.
@@ -23,12 +24,14 @@ export function experiments(view) {
 	const group = h("span"), tag = h("span");
 	const compare = h("button", { type: "button", disabled: true, onclick: () => go("/compare?experiments=" + encodeURIComponent([...picked].join(","))) }, "Compare (0)");
 	const head = h("tr"), body = h("tbody"), note = h("p", { class: "soft small" }), more = h("button", { type: "button", hidden: true, onclick: () => { limit += 100; load(); } }, "Show more");
-	const frame = h("div", { class: "card scroll", style: { marginTop: "12px" } }, h("table", {}, h("thead", {}, head), body));
+	const frame = h("div", { class: "card list-card" });
+	const table = scroller("Experiments", h("table", {}, h("thead", {}, head), body));
+	put(frame, table);
 	const trouble = h("div");
 	put(view, h("div", { class: "row between" }, h("h1", {}, "Experiments"), h("div", { class: "row" }, search, status, group, tag, compare)), trouble, frame, h("div", { class: "row" }, note, more));
 
 	function heading() {
-		put(head, h("td", {}), columns.map(([sort, label, css, help]) => h("th", { class: css, title: help, "aria-sort": sort && query.sort === sort ? (query.reverse ? "descending" : "ascending") : undefined },
+		put(head, h("th", { scope: "col", class: "tick" }, h("span", { class: "off-screen" }, "compare")), columns.map(([sort, label, css, help]) => h("th", { class: css, scope: "col", title: help, "aria-sort": sort && query.sort === sort ? (query.reverse ? "descending" : "ascending") : undefined },
 			sort ? h("button", { type: "button", onclick: () => { query.reverse = query.sort === sort && !query.reverse; query.sort = sort; changed(); } }, label, query.sort === sort ? (query.reverse ? " ↑" : " ↓") : "") : label)));
 	}
 
@@ -58,34 +61,41 @@ export function experiments(view) {
 		if (!group.contains(document.activeElement)) select(group, "group", page.groups);
 		if (!tag.contains(document.activeElement)) select(tag, "tag", page.tags);
 		if (page.all === 0) {
-			put(frame, h("div", { class: "empty" }, h("h2", {}, "No experiments yet"), h("p", {}, h("code", {}, "greenwave demo"), " trains a small one in two minutes."), h("p", {}, h("code", {}, "greenwave serve --watch runs"), " shows what your trainer writes, ", h("code", {}, "greenwave import production_logs"), " what it wrote before.")));
+			put(frame, h("div", { class: "empty" }, h("h2", {}, "No experiments yet"), h("p", {}, command("greenwave demo"), " trains a small one in two minutes."), h("p", {}, command("greenwave serve --watch runs"), " shows what your trainer writes."), h("p", {}, command("greenwave import production_logs"), " brings in what another logger wrote before.")));
 			put(note);
 			return;
 		}
-		if (!frame.contains(body)) put(frame, h("table", {}, h("thead", {}, head), body));
-		put(body, page.items.map(line));
+		if (!frame.contains(body)) put(frame, table);
+		const at = document.activeElement?.closest?.("tbody tr"), focus = at && body.contains(at) ? [[...body.children].indexOf(at), document.activeElement.tagName] : null;
+		put(body, page.items.length ? page.items.map(line) : h("tr", {}, h("td", { colspan: "11", class: "loading" }, "None fits. ", h("button", { type: "button", onclick: () => { Object.assign(query, { q: "", status: "", group: "", tag: "" }); search.value = ""; status.querySelector("select").value = ""; changed(); } }, "Show all"))));
+		if (focus) body.children[focus[0]]?.querySelector(focus[1])?.focus();
 		put(note, page.total === page.all ? `${count(page.all)} experiments` : `${count(page.total)} of ${count(page.all)} experiments`, Object.entries(page.states).map(([k, n]) => ` · ${count(n)} ${k}`));
 		more.hidden = !page.next;
+	}
+
+	function marked() {
+		compare.disabled = picked.size < 1;
+		compare.className = picked.size > 1 ? "primary" : "";
+		compare.textContent = `Compare (${picked.size})`;
 	}
 
 	function line(e) {
 		const box = h("input", { type: "checkbox", "aria-label": "Compare " + e.name, checked: picked.has(e.name), onchange: (c) => {
 			if (c.target.checked) picked.add(e.name); else picked.delete(e.name);
-			compare.disabled = picked.size < 1;
-			compare.textContent = `Compare (${picked.size})`;
+			marked();
 		} });
 		return h("tr", {},
-			h("td", {}, box),
+			h("td", { class: "tick" }, h("label", { class: "hit" }, box)),
 			h("td", { class: "name" }, h("a", { href: path(e.name) }, e.name), e.tags?.map((t) => [" ", h("span", { class: "tag" }, t)])),
 			h("td", { class: "hide-small" }, e.group ?? ""),
 			h("td", {}, h("span", { class: "state " + e.status }, shape(e.status), " ", e.status)),
 			h("td", { class: "hide-small" }, progress(e)),
-			h("td", { class: "hide-small" }, spark(e.spark)),
+			h("td", { class: "hide-small" }, spark(e.spark, coloursOf([e.name]).get(e.name))),
 			h("td", { class: "num" }, number(e.best_reward, 4)),
 			h("td", { class: "num" }, number(e.latest_reward, 4)),
 			h("td", { class: "num hide-small" }, number(e.avg_waiting_time)),
 			h("td", { class: "num", title: e.last_record ?? "" }, age(e.last_record)),
-			h("td", {}, data(e)));
+			h("td", {}, h("a", { class: "target", href: path(e.name) + "?tab=data" }, data(e))));
 	}
 
 	heading();
@@ -94,6 +104,16 @@ export function experiments(view) {
 	const off = onChange(load);
 	const clock = setInterval(() => { if (latest?.items.length) draw(latest); }, 10000);
 	return () => { off(); load.stop(); clearInterval(clock); };
+}
+
+// command is a command that a click copies.
+function command(text) {
+	const button = h("button", { type: "button", class: "copy", title: "Copy", onclick: async () => {
+		await navigator.clipboard?.writeText(text).catch(() => {});
+		button.dataset.copied = "1";
+		setTimeout(() => delete button.dataset.copied, 1500);
+	} }, text);
+	return button;
 }
 
 export function progress(e) {
@@ -108,11 +128,11 @@ export function data(e) {
 	if (d.last_error) return h("span", { class: "bad", title: d.last_error }, `✕ waits, ${count(d.waiting)} left`);
 	if (d.dead) return h("span", { class: "bad", title: "Records that the database refused: see Data." }, `⚠ ${count(d.dead)} dead`);
 	if (d.waiting) return h("span", { class: "warning" }, `↻ ${count(d.waiting)} waiting`);
-	return h("span", { class: "good", title: `${count(d.settled)} records confirmed by the database` }, "✓ all");
+	return h("span", { class: "good", title: `${count(d.settled)} records confirmed by the database; nothing that this server knows of waits` }, "✓ all");
 }
 
 // spark draws means as a line; a stretch without episodes is a gap.
-function spark(values) {
+function spark(values, colour) {
 	const there = values.filter((v) => v !== null);
 	if (there.length < 2) return null;
 	const low = Math.min(...there), high = Math.max(...there), room = high - low || 1;
@@ -122,5 +142,5 @@ function spark(values) {
 		d += `${pen ? "L" : "M"}${((i / (values.length - 1)) * 118 + 1).toFixed(1)} ${(22 - ((v - low) / room) * 20).toFixed(1)}`;
 		pen = true;
 	});
-	return s("svg", { class: "spark", viewBox: "0 0 120 24", preserveAspectRatio: "none", role: "img", "aria-label": `reward from ${number(there[0], 3)} to ${number(there[there.length - 1], 3)}` }, s("path", { d }));
+	return s("svg", { class: "spark", viewBox: "0 0 120 24", preserveAspectRatio: "none", role: "img", "aria-label": `reward from ${number(there[0], 3)} to ${number(there[there.length - 1], 3)}` }, s("path", { d, style: { stroke: `var(${colour})` } }));
 }

@@ -1,4 +1,4 @@
-import { h, put } from "./dom.js";
+import { h, put, rows } from "./dom.js";
 import { get, path } from "./api.js";
 import { onChange, throttle } from "./live.js";
 import { number, count, bytes, age, span } from "./format.js";
@@ -6,37 +6,69 @@ import { number, count, bytes, age, span } from "./format.js";
 // system draws the pipeline: what is red is where it hurts.
 export function system(view) {
 	document.title = "System – Greenwave";
-	let gone = false;
-	const host = h("div"), trouble = h("div");
-	put(view, h("h1", {}, "System"), trouble, host);
+	let gone = false, before = null;
+	const pipe = h("div", { class: "pipe" }), host = h("div"), trouble = h("div");
+	put(view, h("h1", {}, "System"), trouble, pipe, host);
 	const load = throttle(async () => {
 		try {
 			const [s, health, dead] = await Promise.all([get("/system"), get("/health"), get("/dead-letters", { limit: 50 })]);
 			if (gone) return;
 			put(trouble);
-			const failing = s.syncs.filter((r) => r.last_error);
-			const live = s.syncs.filter((r) => r.live).length;
-			const box = (title, red, big, ...notes) => h("div", { class: "card" + (red ? " red" : "") }, h("div", { class: "soft" }, title), h("div", { class: "big" }, big), notes.map((n) => h("div", { class: red ? "bad small" : "soft small" }, n)));
-			put(host,
-				h("div", { class: "pipe", style: { marginTop: "12px" } },
-					box("Trainers", false, count(s.running), "experiments running"),
-					box("Journals", false, count(live), "followed by this server"),
-					box("Sync", failing.length > 0, s.waiting ? `${count(s.waiting)} waiting` : "✓ all sent", `${number(s.rate > 1e6 ? 0 : s.rate)} records/s`, failing.length ? failing[0].last_error : null),
-					box("Database", health.status !== "ok", bytes(s.database_bytes), s.database, s.dead ? h("span", { class: "bad" }, `${count(s.dead)} dead letters`) : "no dead letters"),
-					box("Readers", false, count(s.listeners), "pages and programs listen")),
-				h("div", { class: "grid" },
-					h("section", { class: "card c6" }, h("h2", {}, "Server"), h("dl", { class: "facts" }, Object.entries({ version: s.version, Go: s.go, "started": `${age(s.began)} ago`, memory: bytes(s.memory_bytes), goroutines: count(s.goroutines), experiments: count(s.experiments) }).map(([k, v]) => [h("dt", {}, k), h("dd", {}, v)])), h("p", { class: "soft small" }, h("a", { href: "/metrics", target: "_blank", rel: "noopener" }, "/metrics"), " for Prometheus · ", h("a", { href: "/api/v1/openapi.json", target: "_blank", rel: "noopener" }, "OpenAPI"))),
-					h("section", { class: "card c6 scroll" }, h("h2", {}, "Syncs of this server"), s.syncs.length ? h("table", {}, h("thead", {}, h("tr", {}, ["experiment", "run", "logged", "synced", "waiting", "state"].map((t, i) => h("th", { class: i > 1 && i < 5 ? "num" : "" }, t)))), h("tbody", {}, s.syncs.slice(0, 50).map((r) => h("tr", {}, h("td", {}, h("a", { href: path(r.experiment) }, r.experiment)), h("td", { class: "mono" }, r.run_id.slice(0, 8)), h("td", { class: "num" }, count(r.logged)), h("td", { class: "num" }, count(r.synced)), h("td", { class: "num" }, count(r.pending)), h("td", { class: r.last_error ? "bad" : "soft" }, r.last_error || (r.live ? "live" : "")))))) : h("p", { class: "soft" }, "None: start the server with --watch DIR to have it sync journals and logs.")),
-					h("section", { class: "card c12 scroll" }, h("h2", {}, "Dead letters"), dead.items.length ? h("table", {}, h("thead", {}, h("tr", {}, ["run", "record", "kind", "reason", "where"].map((t) => h("th", {}, t)))), h("tbody", {}, dead.items.map((d) => h("tr", {}, h("td", { class: "mono" }, d.run_id.slice(0, 8)), h("td", {}, count(d.seq)), h("td", {}, d.kind), h("td", {}, d.reason), h("td", { class: "mono" }, d.location))))) : h("p", { class: "soft" }, "None. A record that the database refuses comes here with the reason; it stays in the journal and ", h("code", {}, "greenwave deadletter retry"), " tries it again."))));
+			// Rates are what came since the page last asked.
+			const now = { at: Date.parse(s.now), logged: 0, synced: 0 };
+			for (const r of s.syncs) { now.logged += r.logged; now.synced += r.synced; }
+			if (before === null || now.at - before.at >= 2000) {
+				const seconds = before ? (now.at - before.at) / 1000 : 0;
+				const per = (k) => (before && seconds > 0 ? Math.max(0, now[k] - before[k]) / seconds : null);
+				now.rates = { logged: per("logged"), synced: per("synced") };
+				before = now;
+			}
+			const rate = (v) => (v === null ? "…" : `${number(v, 2)}/s`);
+			draw(s, health, rate(before.rates.logged), rate(before.rates.synced));
+			details(s, dead);
 		} catch (e) {
 			if (gone) return;
 			put(trouble, h("div", { class: "error" }, e.message));
 			dispatchEvent(new Event("trouble"));
 		}
 	}, 1000);
+
+	function draw(s, health, logged, synced) {
+		const failing = s.syncs.filter((r) => r.last_error), live = s.syncs.filter((r) => r.live).length;
+		const late = s.syncs.filter((r) => r.pending > 0 && r.confirmed_at).map((r) => (Date.parse(s.now) - Date.parse(r.confirmed_at)) / 1000);
+		const lag = late.length ? span(Math.max(...late)) : "";
+		const box = (title, red, big, ...notes) => h("section", { class: "card" + (red ? " red" : "") }, h("h2", { class: "soft" }, title), h("div", { class: "big" }, big), notes.filter(Boolean).map((n) => h("div", { class: "soft small" }, n)));
+		const arrow = (above, below, red) => h("div", { class: "arrow" + (red ? " bad" : "") }, h("span", {}, above), h("span", { class: "line", "aria-hidden": "true" }), h("span", {}, below));
+		const away = health.status !== "ok", sick = failing.length > 0;
+		put(pipe,
+			box("Trainers", false, count(s.running), s.running === 1 ? "experiment is running" : "experiments are running"),
+			arrow(logged, "logged"),
+			box("Journals", false, count(live), "followed by this server"),
+			arrow(s.waiting ? `${count(s.waiting)} wait` : "none waits", lag ? `for ${lag}` : "", sick),
+			box("Sync", sick, sick ? "✕ waits" : s.waiting ? "↻ sending" : "✓ all sent", sick ? h("span", { class: "bad" }, failing[0].last_error) : s.waiting ? "the rest follows" : "records go on at once"),
+			arrow(synced, "stored", away),
+			box("Database", away, away ? "✕ away" : bytes(s.database_bytes), s.database, s.dead ? h("a", { class: "bad", href: "#dead" }, `⚠ ${count(s.dead)} dead letters`) : "no dead letters"),
+			arrow(`${count(s.experiments)}`, s.experiments === 1 ? "experiment" : "experiments"),
+			box("Readers", false, count(s.listeners), "browsers and programs listen"));
+	}
+
+	function details(s, dead) {
+		const facts = { version: s.version, started: `${age(s.began)} ago`, memory: bytes(s.memory_bytes), Go: s.go };
+		put(host, h("div", { class: "grid" },
+			h("section", { class: "card c4" }, h("h2", {}, "Server"), h("dl", { class: "facts" }, Object.entries(facts).map(([k, v]) => [h("dt", {}, k), h("dd", {}, v)])),
+				h("p", { class: "soft small" }, h("a", { href: "/metrics", target: "_blank", rel: "noopener" }, "/metrics"), " for Prometheus · ", h("a", { href: "/api/v1/openapi.json", target: "_blank", rel: "noopener" }, "OpenAPI"))),
+			h("section", { class: "card c8" }, h("h2", {}, "Syncs of this server"), s.syncs.length
+				? rows("Syncs", [["experiment", ""], ["run", ""], ["logged", "num"], ["synced", "num"], ["waiting", "num"], ["state", ""]], s.syncs.slice(0, 50).map((r) => [h("a", { href: path(r.experiment) + "?tab=data" }, r.experiment), h("span", { class: "mono", title: r.run_id }, r.run_id.slice(0, 8)), count(r.logged), count(r.synced), r.pending ? h("span", { class: "warning" }, count(r.pending)) : "0", h("span", { class: r.last_error ? "bad" : "soft" }, r.last_error || (r.live ? "follows" : "ended"))]))
+				: h("p", { class: "soft" }, "None: start the server with ", h("code", {}, "--watch DIR"), " to have it sync journals and logs."),
+			s.syncs.length > 50 && h("p", { class: "soft small" }, `${count(s.syncs.length - 50)} more: greenwave status lists them all.`)),
+			h("section", { class: "card c12", id: "dead" }, h("h2", {}, "Dead letters"), dead.items.length
+				? rows("Dead letters", [["run", ""], ["record", "num"], ["kind", ""], ["reason", ""], ["where", "mono"]], dead.items.map((d) => [h("span", { class: "mono", title: d.run_id }, d.run_id.slice(0, 8)), count(d.seq), d.kind, d.reason, d.location]))
+				: h("p", { class: "soft" }, "None. A record that the database refuses comes here with the reason; it stays in the journal, and ", h("code", {}, "greenwave deadletter retry"), " tries it again."))));
+	}
+
+	put(pipe, ["Trainers", "Journals", "Sync", "Database", "Readers"].flatMap((t, i) => [i > 0 && h("div", { class: "arrow" }), h("section", { class: "card" }, h("h2", { class: "soft" }, t), h("div", { class: "big" }, "…"))]));
 	load();
 	const off = onChange(load);
-	const timer = setInterval(load, 5000);
+	const timer = setInterval(load, 3000);
 	return () => { gone = true; off(); load.stop(); clearInterval(timer); };
 }
-export { span };
