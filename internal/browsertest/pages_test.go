@@ -140,9 +140,9 @@ func TestWorking(t *testing.T) {
 	b.visit("/experiments/alpha-s1/episodes/49")
 	b.until("the episode", `document.querySelectorAll("canvas.heat").length === 2`)
 	value[bool](b, `(() => { const r = document.querySelector('input[type="range"]'); r.value = 17; r.dispatchEvent(new Event("input")); return true; })()`)
-	b.until("the step", `document.querySelector(".player .mono").textContent.includes("18/40")`)
-	value[bool](b, `[...document.querySelectorAll(".player button")].find((b) => b.textContent.includes("play")).click(); true`)
-	b.until("playing", `!document.querySelector(".player .mono").textContent.includes("18/40")`)
+	b.until("the step", `document.querySelector(".player .when").textContent.includes("step 18 of 40")`)
+	value[bool](b, `[...document.querySelectorAll(".player button")].find((b) => b.textContent.includes("Play")).click(); true`)
+	b.until("playing", `!document.querySelector(".player .when").textContent.includes("step 18 of 40")`)
 	b.quiet()
 }
 

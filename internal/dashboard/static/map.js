@@ -22,7 +22,7 @@ export function junctions(steps) {
 export function paint(card, lanes, network, choose) {
 	let most = 10;
 	const known = network && lanes.some((j) => network.signals.some((sig) => sig.id === j.id));
-	const view = known ? real(lanes, network, choose) : schematic(lanes, choose);
+	const view = known ? real(card, lanes, network, choose) : schematic(lanes, choose);
 	put(card, h("div", { class: "row between" }, h("h2", {}, "Intersections"), h("span", { class: "soft small" }, known ? "roads as they lie; " : h("span", { title: "Give it with: greenwave serve --net FILE" }, "schematic, as the road network is not known here; "), "number and colour: halting vehicles", known ? ", green: who may go" : "", h("span", { style: { color: "var(--s1)" } }, " ■"), " bus", h("span", { style: { color: "var(--s2)" } }, " ●"), " jeepney")), view.el);
 	return {
 		get most() { return most; },
@@ -34,7 +34,7 @@ export function paint(card, lanes, network, choose) {
 }
 
 // real draws the roads as they lie. Width is lanes, colour is queue.
-function real(lanes, network, choose) {
+function real(card, lanes, network, choose) {
 	const edges = new Map(network.edges.map((e) => [e.id, e]));
 	const signals = lanes.map((j) => network.signals.find((sig) => sig.id === j.id)).filter(Boolean);
 	// What matters is around the signals: far ends of the network are cut off.
@@ -47,7 +47,7 @@ function real(lanes, network, choose) {
 	if (north - south < tall) { const mid = (north + south) / 2; south = mid - tall / 2; north = mid + tall / 2; }
 	const flat = (north - south) * 1.2;
 	if (east - west < flat) { const mid = (east + west) / 2; west = mid - flat / 2; east = mid + flat / 2; }
-	const unit = (east - west) / 800; // about a pixel
+	const unit = (east - west) / Math.max(420, Math.min(900, card.clientWidth - 24)); // a pixel; letters stay readable on a phone
 	const d = (shape) => shape.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${(-y).toFixed(1)}`).join("");
 	const el = s("svg", { class: "map", viewBox: `${west} ${-north} ${east - west} ${north - south}`, role: "group", "aria-label": "Map of the intersections" },
 		s("defs", {}, s("marker", { id: "arrow", viewBox: "0 0 6 6", refX: 4, refY: 3, markerWidth: 3.2, markerHeight: 3.2, orient: "auto" }, s("path", { d: "M0 0L6 3L0 6Z", class: "arrow" }))));
@@ -94,7 +94,7 @@ function real(lanes, network, choose) {
 
 // pressed is a part of the drawing that chooses a junction, by keyboard too.
 function pressed(id, choose, ...parts) {
-	return s("g", { class: "junction", tabindex: "0", role: "button", "aria-label": "Show " + id, onclick: () => choose(id), onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); e.stopPropagation(); choose(id); } } }, ...parts);
+	return s("g", { class: "junction", tabindex: "0", role: "button", onclick: () => choose(id), onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); e.stopPropagation(); choose(id); } } }, ...parts);
 }
 
 // place finds where a name stands: near its junction, away from roads and other texts.
@@ -117,7 +117,7 @@ function place(sig, width, height, unit, taken, ways, frame) {
 function schematic(lanes, choose) {
 	const across = lanes.length <= 3 ? lanes.length : Math.ceil(Math.sqrt(lanes.length * 1.5));
 	const each = 250, width = Math.max(1, across), rows = Math.ceil(lanes.length / width) || 1;
-	const el = s("svg", { class: "map", viewBox: `0 0 ${width * each} ${rows * each}`, role: "group", "aria-label": "Schematic of the intersections", style: { maxHeight: "520px" } });
+	const el = s("svg", { class: "map", viewBox: `0 0 ${width * each} ${rows * each}`, role: "group", "aria-label": "Schematic of the intersections", style: { maxHeight: `${Math.min(560, rows * 280)}px` } });
 	const approaches = new Map(), dots = new Map();
 	lanes.forEach((j, i) => {
 		const cx = (i % width) * each + each / 2, cy = Math.floor(i / width) * each + each / 2;

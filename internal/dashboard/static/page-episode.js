@@ -6,7 +6,7 @@ import { junctions, paint } from "./map.js";
 import { heat, bands, scale } from "./bands.js";
 
 const qhelp = "What the network expects of each phase: the discounted sum of scaled rewards from here on. The longest bar is the best; the shortest stands for the worst, not for zero.";
-const columns = "active_vehicles,queue_lengths,waiting_times,speeds,intersection_metrics,action_taken,immediate_reward,simulation_time";
+const columns = "active_vehicles,queue_lengths,waiting_times,speeds,intersection_metrics,action_taken,immediate_reward,simulation_time,extra";
 
 // episode shows the intersections of one episode, step by step.
 export function episode(view, name, text) {
@@ -79,13 +79,16 @@ export function episode(view, name, text) {
 				metrics.phase !== undefined && [h("dt", {}, "phase"), h("dd", {}, `${metrics.phase}${metrics.phase_age !== undefined ? ` for ${number(metrics.phase_age)} s` : ""}`)],
 				action !== undefined && [h("dt", {}, "chosen"), h("dd", {}, `phase ${action}`)],
 				h("dt", {}, "vehicles"), h("dd", {}, `${count(metrics.vehicles ?? step.active_vehicles)}${metrics.buses !== undefined ? `, ${count(metrics.buses)} buses, ${count(metrics.jeepneys)} jeepneys` : ""}`),
-				h("dt", {}, "waiting"), h("dd", {}, `${number(step.waiting_times?.[chosen] ?? step.waiting_time)} s on average`),
-				h("dt", {}, "speed"), h("dd", {}, `${number(step.speeds?.[chosen] ?? step.avg_speed)} km/h`)),
+				fact("waiting", step.waiting_times?.[chosen] ?? step.waiting_time, "s on average"),
+				fact("speed", step.speeds?.[chosen] ?? step.avg_speed, "km/h"),
+				step.queue_length !== undefined && fact("queue", step.queue_length, "halting vehicles")),
 			Array.isArray(q) && q.length > 0 && [h("h2", { style: { marginTop: "12px" } }, "Q-values ", h("span", { class: "help", role: "note", title: qhelp, "aria-label": qhelp }, "?")), qbars(q, action)],
 			Object.keys(queues).length > 0 && h("div", { style: { marginTop: "12px" } }, rows("Approaches", [["approach", ""], ["queue", "num", "Halting vehicles: below 0.1 m/s."], ["vehicles", "num"], ["waiting s", "num"], ["km/h", "num"]],
 				Object.keys(queues).map((a) => [[h("span", { class: "swatch", style: { height: "10px", background: scale(queues[a] / (drawing.most || 1)), marginRight: "6px" } }), a], count(queues[a]), count(approaches[a]?.vehicles), number(approaches[a]?.waiting), number(approaches[a]?.speed)]))));
 		if (focused) side.querySelector(focused.toLowerCase())?.focus();
 	}
+
+	const fact = (name, v, unit) => typeof v === "number" && [h("dt", {}, name), h("dd", {}, `${number(v)} ${unit}`)];
 
 	function qbars(q, action) {
 		const low = Math.min(...q), high = Math.max(...q), room = high - low || 1;
@@ -133,7 +136,7 @@ export function episode(view, name, text) {
 		network = await get(path(name) + "/network").catch(() => null);
 		const info = await get(`${path(name)}/episodes/${n}`);
 		const row = info.items[0];
-		if (row) put(facts, row.scenario_info?.scenario && h("span", {}, row.scenario_info.scenario), row.scenario_info?.sumo_seed !== undefined && h("span", {}, `seed ${row.scenario_info.sumo_seed}`), h("span", {}, `reward ${number(row.total_reward, 5)}`), h("span", {}, `${count(row.completed_trips)} trips`), h("span", {}, `waiting ${number(row.avg_waiting_time)} s`), h("span", {}, `epsilon ${number(row.epsilon_value)}`));
+		if (row) put(facts, row.scenario_info?.scenario && h("span", {}, row.scenario_info.scenario), row.scenario_info?.sumo_seed !== undefined && h("span", {}, `seed ${row.scenario_info.sumo_seed}`), h("span", {}, `reward ${number(row.total_reward, 4)}`), row.completed_trips !== undefined && h("span", {}, `${count(row.completed_trips)} trips`), row.avg_waiting_time !== undefined && h("span", {}, `waiting ${number(row.avg_waiting_time)} s`), row.epsilon_value !== undefined && h("span", {}, `epsilon ${number(row.epsilon_value)}`));
 		else { put(facts, h("span", {}, "under way: its result comes at its end")); newest = n; }
 		await load();
 	}

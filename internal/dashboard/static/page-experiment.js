@@ -71,7 +71,7 @@ export function experiment(view, name) {
 
 	function drawCards() {
 		const last = (k) => mean(there(k).slice(-20));
-		const card = (title, value, unit, change, ...notes) => h("div", { class: "card" }, h("div", { class: "soft" }, title), h("div", { class: "big" }, value, unit && h("small", {}, " " + unit)), h("div", { class: "small" }, change ?? ""), notes.filter(Boolean).map((n) => h("div", { class: "soft small" }, n)));
+		const card = (title, value, unit, change, ...notes) => h("div", { class: "card" }, h("div", { class: "soft" }, title), h("div", { class: "big" }, value, unit && h("small", {}, " " + unit)), h("div", { class: "small" }, change ?? (value === "–" && detail ? h("span", { class: "soft" }, "not recorded") : "")), notes.filter(Boolean).map((n) => h("div", { class: "soft small" }, n)));
 		const latest = validations.filter((v) => v.test_scenario?.split !== "test").reduce((a, v) => (a === null || v.validation_episode > a ? v.validation_episode : a), null);
 		const checked = (pick) => mean(validations.filter((v) => v.test_scenario?.split !== "test" && v.validation_episode === latest).map(pick).filter((v) => typeof v === "number"));
 		const said = (v, unit = "", digits = 4) => latest !== null && v !== null && `validation after ${count(latest)}: ${number(v, digits)}${unit}`;

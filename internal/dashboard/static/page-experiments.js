@@ -6,8 +6,8 @@ import { coloursOf } from "./charts.js";
 import { go } from "./app.js";
 
 const columns = [
-	["name", "name", ""], ["group", "group", "hide-small"], ["status", "state", ""], ["episodes", "progress", "hide-small"], [null, "reward", "hide-small", "The training so far, oldest on the left."],
-	["best", "best", "num"], ["latest", "latest", "num"], [null, "wait s", "num hide-small", "Mean waiting time of the vehicles in the latest episode, in seconds."], ["last", "last record", "num", "Age of the last record."], [null, "data", "", "Whether every record that was logged is in the database."],
+	["name", "name", ""], ["group", "group", "hide-small"], ["status", "state", "hide-small"], ["episodes", "progress", "hide-small"], [null, "reward", "hide-small", "The training so far, oldest on the left."],
+	["best", "best", "num hide-small"], ["latest", "latest", "num"], [null, "wait s", "num hide-small", "Mean waiting time of the vehicles in the latest episode, in seconds."], ["last", "last record", "num hide-small", "Age of the last record."], [null, "data", "", "Whether every record that was logged is in the database."],
 ];
 
 // experiments is the list: what is alive, what gets better, whose data is safe.
@@ -86,15 +86,15 @@ export function experiments(view) {
 		} });
 		return h("tr", {},
 			h("td", { class: "tick" }, h("label", { class: "hit" }, box)),
-			h("td", { class: "name" }, h("a", { href: path(e.name) }, e.name), e.tags?.map((t) => [" ", h("span", { class: "tag" }, t)])),
+			h("td", { class: "name" }, h("span", { class: `only-small state ${e.status}`, "aria-hidden": "true" }, shape(e.status), " "), h("a", { href: path(e.name) }, e.name), e.tags?.map((t) => [" ", h("span", { class: "tag" }, t)])),
 			h("td", { class: "hide-small" }, e.group ?? ""),
-			h("td", {}, h("span", { class: "state " + e.status }, shape(e.status), " ", e.status)),
+			h("td", { class: "hide-small" }, h("span", { class: "state " + e.status }, shape(e.status), " ", e.status)),
 			h("td", { class: "hide-small" }, progress(e)),
 			h("td", { class: "hide-small" }, spark(e.spark, coloursOf([e.name]).get(e.name))),
-			h("td", { class: "num" }, number(e.best_reward, 4)),
+			h("td", { class: "num hide-small" }, number(e.best_reward, 4)),
 			h("td", { class: "num" }, number(e.latest_reward, 4)),
 			h("td", { class: "num hide-small" }, number(e.avg_waiting_time)),
-			h("td", { class: "num", title: e.last_record ?? "" }, age(e.last_record)),
+			h("td", { class: "num hide-small", title: e.last_record ?? "" }, age(e.last_record)),
 			h("td", {}, h("a", { class: "target", href: path(e.name) + "?tab=data" }, data(e))));
 	}
 
