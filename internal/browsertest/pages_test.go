@@ -39,7 +39,7 @@ func TestPages(t *testing.T) {
 		episode(t, run, n)
 	}
 	steps(t, run, 39, 0, 60)
-	odd := `<img src=x onerror=alert(1)> 🚌 ‮right`
+	odd := "<img src=x onerror=alert(1)> 🚌 \u202eright"
 	other := record(t, runs, odd, map[string]any{"episodes": 30, "seed": 2, "learning_rate": 0.01})
 	for n := range 12 {
 		episode(t, other, n)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 
 	"github.com/greenwave-traffic/greenwave/internal/analysis"
@@ -38,6 +39,9 @@ func (s *Server) judge(w http.ResponseWriter, r *http.Request) error {
 	out := Judgement{Measure: r.URL.Query().Get("measure"), Items: []Judged{}}
 	if out.Measure == "" {
 		out.Measure = "full_delay"
+	}
+	if !measureName.MatchString(out.Measure) {
+		return badRequest("bad_measure", fmt.Sprintf("measure is %q: must be total_reward or a member of traffic_metrics, such as full_delay", out.Measure))
 	}
 	var reference map[string]float64
 	var p []float64
@@ -118,6 +122,8 @@ func (s *Server) tests(r *http.Request, experimentID, measure string) (map[strin
 	}
 	return found, nil
 }
+
+var measureName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]*$`)
 
 var errNoMeasure = errors.New("the row does not have the measure")
 
