@@ -24,7 +24,7 @@ type Config struct {
 	// share twice this amount. Defaults to 16 MiB. One record may be larger.
 	MaxBytes int
 	// MaxDelay is the longest time that a record waits for others before its
-	// batch is sent, with Follow. Defaults to 250 ms. Episodes, checkpoints,
+	// batch is sent, with Follow. Defaults to 100 ms. Episodes, checkpoints,
 	// validations, baselines and the end of a run do not wait.
 	MaxDelay time.Duration
 	// Poll is how often a source that cannot tell is looked at, with Follow.
@@ -82,7 +82,7 @@ func orDefault[T int | time.Duration](v *T, d T) {
 func (c Config) withDefaults() Config {
 	orDefault(&c.MaxRows, 10_000)
 	orDefault(&c.MaxBytes, 16<<20)
-	orDefault(&c.MaxDelay, 250*time.Millisecond)
+	orDefault(&c.MaxDelay, 100*time.Millisecond)
 	orDefault(&c.Poll, 50*time.Millisecond)
 	orDefault(&c.Rescan, 2*time.Second)
 	orDefault(&c.Parallel, 4)

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,7 +16,8 @@ import (
 const channel = "greenwave_changes"
 
 const (
-	pollEvery = 250 * time.Millisecond // where notifications do not arrive
+	pollEvery = 100 * time.Millisecond // where notifications do not arrive; each is a look at an index
+	overlap   = 10 * time.Second       // in which a transaction that has begun is seen to have committed
 	proofTime = 3 * time.Second        // in which a notification of our own must arrive
 )
 
@@ -84,31 +86,37 @@ func (s *Store) listen(ctx context.Context, changed func([]string)) error {
 
 // poll asks which runs have moved.
 func (s *Store) poll(ctx context.Context, changed func([]string)) error {
-	var since time.Time
+	var latest time.Time
+	if err := s.pool.QueryRow(ctx, "SELECT coalesce(max(updated_at), 'epoch') FROM training_runs").Scan(&latest); err != nil {
+		return err
+	}
+	seen := map[string]time.Time{} // run → when it had moved, of those that are looked at again
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
-	for {
-		rows, err := s.pool.Query(ctx, `SELECT experiment_id::text, max(updated_at) FROM training_runs
-			WHERE updated_at > $1 AND experiment_id IS NOT NULL GROUP BY experiment_id`, since)
+	for first := true; ; first = false {
+		// A run's time is that of the beginning of its transaction: one that commits
+		// late appears behind others.
+		rows, err := s.pool.Query(ctx, `SELECT id::text, experiment_id::text, updated_at FROM training_runs
+			WHERE updated_at > $1 AND experiment_id IS NOT NULL`, latest.Add(-overlap))
 		if err != nil {
 			return err
 		}
 		var ids []string
-		first := since.IsZero()
-		var id string
+		var run, id string
 		var at time.Time
-		if _, err := pgx.ForEachRow(rows, []any{&id, &at}, func() error {
-			ids = append(ids, id)
-			if at.After(since) {
-				since = at
+		now := map[string]time.Time{}
+		if _, err := pgx.ForEachRow(rows, []any{&run, &id, &at}, func() error {
+			if now[run] = at; !seen[run].Equal(at) && !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+			if at.After(latest) {
+				latest = at
 			}
 			return nil
 		}); err != nil {
 			return err
 		}
-		if since.IsZero() {
-			since = time.Unix(0, 0)
-		}
+		seen = now
 		switch {
 		case first:
 			changed(nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -41,7 +42,7 @@ func (s *Store) watch(ctx context.Context, changed func([]string)) error {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	var version int64
-	since := timeText(s.now())
+	moved := moves{latest: s.now()}
 	for first := true; ; first = false {
 		var now int64
 		if err := conn.QueryRowContext(ctx, "PRAGMA data_version").Scan(&now); err != nil {
@@ -51,11 +52,10 @@ func (s *Store) watch(ctx context.Context, changed func([]string)) error {
 		case first:
 			changed(nil)
 		case now != version:
-			ids, latest, err := changedSince(ctx, conn, since)
+			ids, err := moved.since(ctx, conn)
 			if err != nil {
 				return err
 			}
-			since = latest
 			changed(ids) // nil when rows were written by hand
 		}
 		version = now
@@ -67,28 +67,43 @@ func (s *Store) watch(ctx context.Context, changed func([]string)) error {
 	}
 }
 
-// changedSince lists the experiments of the runs whose cursor moved at or after the
-// time, and the latest such time.
-func changedSince(ctx context.Context, conn *sql.Conn, since string) (ids []string, latest string, err error) {
-	rows, err := conn.QueryContext(ctx, `SELECT experiment_id, max(updated_at) FROM training_runs
-		WHERE updated_at >= ? AND experiment_id IS NOT NULL GROUP BY experiment_id`, since)
+// moves remembers which runs have moved lately. A run's time is taken before its
+// transaction has waited for its turn, so it may appear behind others.
+type moves struct {
+	latest time.Time
+	seen   map[string]string // run → when it had moved, of those that are looked at again
+}
+
+const overlap = 30 * time.Second
+
+// since lists the experiments of the runs whose cursor has moved since the last call.
+func (m *moves) since(ctx context.Context, conn *sql.Conn) (ids []string, err error) {
+	rows, err := conn.QueryContext(ctx, `SELECT id, experiment_id, updated_at FROM training_runs
+		WHERE updated_at >= ? AND experiment_id IS NOT NULL`, timeText(m.latest.Add(-overlap)))
 	if err != nil {
-		return nil, since, err
+		return nil, err
 	}
 	defer rows.Close()
-	latest = since
+	now := map[string]string{}
 	for rows.Next() {
-		var id string
-		var at any
-		if err := rows.Scan(&id, &at); err != nil {
-			return nil, since, err
+		var run, id string
+		var value any
+		if err := rows.Scan(&run, &id, &value); err != nil {
+			return nil, err
 		}
-		ids = append(ids, id)
-		if t, err := asTime(at); err == nil {
-			latest = max(latest, timeText(t))
+		at, err := asTime(value)
+		if err != nil {
+			return nil, err
+		}
+		if now[run] = timeText(at); m.seen[run] != now[run] && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+		if at.After(m.latest) {
+			m.latest = at
 		}
 	}
-	return ids, latest, rows.Err()
+	m.seen = now
+	return ids, rows.Err()
 }
 
 // Size is the size of the database's pages in bytes; see [store.Watcher].
