@@ -95,16 +95,40 @@ func TestGPUs(t *testing.T) {
 	if _, known := second["utilization_percent"]; known || second["index"] != 1.0 {
 		t.Errorf("the second is %v", second)
 	}
+	// What it says is in the records of a run.
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	sampled := quiet(t)
+	sampled.ResourcesEvery = 10 * time.Millisecond
+	run := begin(t, sampled)
+	recorded := func() bool {
+		if err := run.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range read(t, run.Dir()) {
+			if gpus, ok := l.fields["gpus"].([]any); ok && len(gpus) == 2 {
+				return true
+			}
+		}
+		return false
+	}
+	for deadline := time.Now().Add(20 * time.Second); !recorded(); time.Sleep(5 * time.Millisecond) { // until the deadline
+		if time.Now().After(deadline) {
+			t.Fatal("no record of the run has the GPUs")
+		}
+	}
+	if err := run.Finish(); err != nil {
+		t.Fatal(err)
+	}
+
 	program("exit 9")
 	if gpus := askGPUs(t.Context(), smi); gpus != nil {
 		t.Errorf("one that fails says %v", gpus)
 	}
 
 	program("exec sleep 60")
-	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	cfg := quiet(t)
 	cfg.ResourcesEvery = time.Millisecond
-	run := begin(t, cfg)
+	run = begin(t, cfg)
 	if err := run.LogEpisode(Episode{EpisodeNumber: 1}); err != nil {
 		t.Fatal(err)
 	}

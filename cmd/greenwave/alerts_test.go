@@ -2,6 +2,10 @@ package main
 
 import (
 	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -71,4 +75,32 @@ func TestAlerts(t *testing.T) {
 	}
 	contains(command(exitDone, "alerts", "list"), "silenced until ")
 	contains(command(exitDone, "alerts", "silence", "11111111-a", "--for", "0"), "is heard again")
+}
+
+// A channel is tried: what it gets, and what is said when it takes nothing.
+func TestAlertsTest(t *testing.T) {
+	var got []string
+	taken := http.StatusOK
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		got = append(got, string(text))
+		w.WriteHeader(taken)
+	}))
+	defer hook.Close()
+	rules := filepath.Join(t.TempDir(), "rules.json")
+	if err := os.WriteFile(rules, []byte(`{"channels": {"team": {"url_env": "TEAM_HOOK"}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"TEAM_HOOK": "generic+" + hook.URL + "/s3cr3tk3y?template=json"}
+	var out said
+	if code := runOnce(t.Context(), []string{"alerts", "test", "team", "--rules", rules}, &out, env); code != exitDone || len(got) != 1 || !strings.Contains(got[0], "a test of this channel") {
+		t.Errorf("it ends with %d and says %s; the channel got %q", code, out.String(), got)
+	}
+	taken = http.StatusForbidden
+	if code := runOnce(t.Context(), []string{"alerts", "test", "team", "--rules", rules}, &out, env); code != exitFailed || !strings.Contains(out.String(), "403") {
+		t.Errorf("of one that refuses it ends with %d and says %s", code, out.String())
+	}
+	if strings.Contains(out.String(), "s3cr3tk3y") {
+		t.Errorf("it shows the key: %s", out.String())
+	}
 }

@@ -21,7 +21,7 @@ import (
 
 type serveCmd struct {
 	Listen    string   `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on. Anything but a loopback address needs --token-file or GREENWAVE_TOKEN."`
-	Watch     []string `placeholder:"DIR" help:"Sync this folder while it grows: journals of runs, and logs such as production_logs. May be repeated."`
+	Watch     []string `placeholder:"DIR" sep:"none" help:"Sync this folder while it grows: journals of runs, and logs such as production_logs. May be repeated."`
 	TokenFile string   `placeholder:"FILE" help:"File with the tokens that callers must show, one a line. Without it: GREENWAVE_TOKEN."`
 	Host      []string `placeholder:"NAME" help:"Name by which the server is called, beside localhost; * for any. With tokens: any, unless this is given."`
 	Net       string   `placeholder:"FILE" help:"SUMO network (.net.xml) to draw for experiments whose own is not on this machine."`

@@ -23,7 +23,7 @@ import (
 // productionLogs is a copy of logs that users have, and what may not change in it.
 func productionLogs(t testing.TB) (dir string, contents func() []string) {
 	t.Helper()
-	dir = filepath.Join(t.TempDir(), "production_logs")
+	dir = filepath.Join(t.TempDir(), "logs, of the night", "production_logs")
 	if err := os.CopyFS(dir, os.DirFS("../../../shared/data/production_logs")); err != nil {
 		t.Fatal(err)
 	}

@@ -455,3 +455,109 @@ func (l *lockedBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+// Each of the other rules, on records in a database: it fires, and is over when what it
+// found is over.
+func TestRulesFireAndResolve(t *testing.T) {
+	behind := map[string]Behind{}
+	for _, c := range []struct {
+		rule         string
+		wrong, right func(w *world, run store.State, n *int)
+	}{
+		{"reward_fell",
+			func(w *world, run store.State, n *int) {
+				w.train(run, n, 40, `"total_reward":%d`, func(i int) []any { return []any{100 + i%3} })
+				w.train(run, n, 10, `"total_reward":%d`, func(i int) []any { return []any{50 + i%3} })
+			},
+			func(w *world, run store.State, n *int) {
+				w.train(run, n, 10, `"total_reward":%d`, func(i int) []any { return []any{120 + i%3} })
+			}},
+		{"reward_and_waiting_up",
+			func(w *world, run store.State, n *int) {
+				w.train(run, n, 20, `"total_reward":%d,"avg_waiting_time":%d`, func(i int) []any { return []any{100 + i%3, 20 + i%2} })
+				w.train(run, n, 20, `"total_reward":%d,"avg_waiting_time":%d`, func(i int) []any { return []any{150 + i%3, 40 + i%2} })
+			},
+			func(w *world, run store.State, n *int) {
+				w.train(run, n, 20, `"total_reward":%d,"avg_waiting_time":%d`, func(i int) []any { return []any{170 + i%3, 15 + i%2} })
+			}},
+		{"epsilon_stuck",
+			func(w *world, run store.State, n *int) {
+				w.train(run, n, 50, `"total_reward":1,"epsilon_value":%v`, func(int) []any { return []any{0.9} })
+			},
+			func(w *world, run store.State, n *int) {
+				w.train(run, n, 1, `"total_reward":1,"epsilon_value":%v`, func(int) []any { return []any{0.89} })
+			}},
+		{"bad_loss",
+			func(w *world, run store.State, n *int) {
+				w.train(run, n, 20, `"total_reward":1,"avg_loss":%v`, func(i int) []any { return []any{0.5 + float64(i%3)/10} })
+				w.train(run, n, 3, `"total_reward":1,"avg_loss":%v`, func(int) []any { return []any{900.0} })
+			},
+			func(w *world, run store.State, n *int) {
+				w.train(run, n, 1, `"total_reward":1,"avg_loss":%v`, func(int) []any { return []any{0.5} })
+			}},
+		{"sync_lag",
+			func(w *world, run store.State, n *int) {
+				w.log(run, record.KindStep, `{"episode_number":1,"step_number":1}`)
+				behind[run.RunID] = Behind{RunID: run.RunID, Records: 12, Since: w.clock().Add(-6 * time.Minute)}
+			},
+			func(_ *world, run store.State, _ *int) { delete(behind, run.RunID) }},
+		{"dead_letters",
+			func(w *world, run store.State, _ *int) {
+				w.log(run, record.KindStep, `{"episode_number":1,"step_number":1}`)
+				w.bury(run)
+			},
+			func(w *world, run store.State, _ *int) { w.dig(run) }},
+	} {
+		t.Run(c.rule, func(t *testing.T) {
+			w := newWorld(t, Defaults())
+			w.e = New(w.st, Defaults(), Options{Logger: slog.New(slog.DiscardHandler), Now: w.clock, Behind: func() []Behind {
+				var all []Behind
+				for _, b := range behind {
+					all = append(all, b)
+				}
+				return all
+			}})
+			run, n := w.begin("corridor", "journal"), 0
+			w.look()
+			c.wrong(w, run, &n)
+			w.look()
+			w.want("it goes wrong", c.rule+" firing")
+			w.pass(time.Second)
+			c.right(w, run, &n)
+			w.look()
+			w.want("it is right again", c.rule+" resolved")
+		})
+	}
+}
+
+// train logs episodes after those that are there.
+func (w *world) train(run store.State, next *int, episodes int, fields string, values func(i int) []any) {
+	w.Helper()
+	for i := range episodes {
+		w.pass(time.Second)
+		w.log(run, record.KindEpisode, `{"episode_number":%d,`+fields+`}`, append([]any{*next}, values(i)...)...)
+		*next++
+	}
+}
+
+// bury makes a dead letter of the run's next record; dig stores that record after all.
+func (w *world) bury(run store.State) {
+	w.Helper()
+	if _, err := w.st.Apply(w.Context(), store.Batch{RunID: run.RunID, ExperimentID: run.ExperimentID, From: 1, To: 2,
+		Dead: []store.DeadLetter{{RunID: run.RunID, Seq: 2, Kind: record.KindStep, Reason: "no", Where: "x", Time: w.clock()}}}); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) dig(run store.State) {
+	w.Helper()
+	row, err := record.Parse(record.KindStep, []byte(`{"episode_number":1,"step_number":2}`), nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	if _, err := w.st.Replay(w.Context(), store.Batch{RunID: run.RunID, ExperimentID: run.ExperimentID,
+		Entries: []store.Entry{{Seq: 2, Time: w.clock(), Row: row}}}); err != nil {
+		w.Fatal(err)
+	}
+	w.log(run, record.KindHeartbeat, `{}`)
+}

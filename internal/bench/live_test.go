@@ -133,7 +133,10 @@ func BenchmarkLive(b *testing.B) {
 		}},
 	} {
 		b.Run(way.name, func(b *testing.B) {
-			runs := b.TempDir()
+			runs := filepath.Join(b.TempDir(), "runs")
+			if err := os.Mkdir(runs, 0o755); err != nil {
+				b.Fatal(err)
+			}
 			args, destination := way.setup(b, runs)
 			addr := serve(b, args...)
 			run, err := greenwave.Start(b.Context(), greenwave.Config{
