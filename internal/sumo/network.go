@@ -18,6 +18,8 @@ type Network struct {
 	Hash    string // SHA-256 of the file in hexadecimal
 	Lanes   map[string]*Lane
 	Signals []*Signal // in the order of the file
+
+	junction string // one of its junctions
 }
 
 // Point is a place in the network's own coordinates, in metres.
@@ -159,6 +161,12 @@ func (n *Network) read(r io.Reader) error {
 					return fmt.Errorf("lane %s: %w", l.ID, err)
 				}
 				n.Lanes[l.ID] = &Lane{ID: l.ID, Edge: e.ID, Length: l.Length, Speed: l.Speed, Shape: shape}
+			}
+		case "junction":
+			for _, a := range start.Attr {
+				if a.Name.Local == "id" && n.junction == "" {
+					n.junction = a.Value
+				}
 			}
 		case "tlLogic":
 			var l xmlLogic

@@ -11,8 +11,14 @@ const halting = 0.1
 
 var (
 	simulationVariables = []byte{traci.DepartedIDs, traci.ArrivedIDs, traci.TeleportsStarted, traci.Colliding, traci.Pending}
-	vehicleVariables    = []byte{traci.TypeID, traci.Speed, traci.LaneID, traci.LanePosition, traci.WaitingTime}
+	vehicleVariables    = []byte{traci.Speed, traci.LaneID, traci.LanePosition, traci.WaitingTime}
 )
+
+// everywhere is a distance in metres that reaches over any network.
+const everywhere = 1e6
+
+// offRoad is the speed of a vehicle that SUMO has taken off the road for a while.
+const offRoad = -1
 
 // nowhere is the approach of a vehicle that is on none.
 var nowhere = [2]int{-1, -1}
@@ -29,7 +35,7 @@ type vehicle struct {
 }
 
 // away reports whether SUMO has taken the vehicle off the road for a while, as it
-// does after a collision. It then reports an impossible speed.
+// does after a collision.
 func (v *vehicle) away() bool { return v.speed < 0 }
 
 // traffic keeps the vehicles that are on the road.
@@ -89,15 +95,17 @@ func (t *traffic) note(d traci.Domain, _, id []byte, variable byte, v traci.Valu
 			v.Strings(func(s []byte) { t.waiting = append(t.waiting, string(s)) })
 		}
 	case traci.Vehicle:
+		if variable == traci.Edges {
+			t.entry[string(id)] = t.intern(v.First())
+			return
+		}
 		veh := t.vehicles[string(id)]
 		if veh == nil {
 			return
 		}
 		switch variable {
 		case traci.TypeID:
-			if veh.kind == "" {
-				veh.kind = t.intern(v.Text())
-			}
+			veh.kind = t.intern(v.Text())
 		case traci.Speed:
 			veh.speed = v.Float()
 		case traci.LaneID:
@@ -149,18 +157,17 @@ func (t *traffic) intern(b []byte) string {
 	return s
 }
 
-// look subscribes to the vehicles that entered since the last look.
+// look asks in one message for all vehicles on the road, for the type of those that
+// entered since the last look, and for where those wait that cannot enter.
 func (e *Env) look(ctx context.Context) error {
 	t := &e.traffic
 	t.tidy()
-	fresh := t.departed[:0]
 	for _, id := range t.departed {
 		if t.arrived[id] {
 			t.servedN++ // entered and left between two looks, its type unseen
 			t.served++
 			continue
 		}
-		fresh = append(fresh, id)
 		veh := &vehicle{}
 		if n := len(t.free); n > 0 {
 			veh, t.free = t.free[n-1], t.free[:n-1]
@@ -168,34 +175,19 @@ func (e *Env) look(ctx context.Context) error {
 		*veh = vehicle{approach: nowhere}
 		t.vehicles[id] = veh
 		t.road = append(t.road, veh)
+		e.process.QueueGet(traci.Vehicle, traci.TypeID, id)
 	}
 	clear(t.arrived)
-	if err := e.process.SubscribeAll(ctx, traci.Vehicle, fresh, vehicleVariables, t.note); err != nil {
-		return e.process.Explain(err)
-	}
 	t.departed = t.departed[:0]
-	return e.lookAtEntries(ctx)
-}
-
-// lookAtEntries asks once for each vehicle that waits to enter where that is.
-func (e *Env) lookAtEntries(ctx context.Context) error {
-	t := &e.traffic
 	for _, id := range t.waiting {
-		if _, known := t.entry[id]; known {
-			continue
+		if _, known := t.entry[id]; !known {
+			e.process.QueueGet(traci.Vehicle, traci.Edges, id)
 		}
-		v, err := e.process.Get(ctx, traci.Vehicle, traci.Edges, id)
-		if err != nil {
-			return e.process.Explain(err)
-		}
-		edge := ""
-		first := true
-		v.Strings(func(s []byte) {
-			if first {
-				edge, first = t.intern(s), false
-			}
-		})
-		t.entry[id] = edge
 	}
-	return nil
+	// Who is off the road is not in the answer.
+	for _, veh := range t.road {
+		veh.speed = offRoad
+	}
+	e.process.QueueLook(traci.Junction, e.Network.junction, traci.Vehicle, everywhere, float64(e.now), vehicleVariables)
+	return e.process.Explain(e.process.Ask(ctx, t.note))
 }

@@ -30,14 +30,22 @@ func (d *decoder) command(want byte) decoder {
 	return body
 }
 
+// answer reads the answer to a question.
+func (d *decoder) answer(question byte, h Handler) error {
+	body := d.command(question + answerOffset)
+	variable, id := body.ubyte(), body.bytes()
+	v := body.value()
+	if body.err == nil && h != nil {
+		h(Domain(question&0x0f), nil, id, variable, v)
+	}
+	return body.err
+}
+
 // subscription reads the answer to one subscription.
 func (d *decoder) subscription(h Handler) error {
 	cmd, body := d.header()
 	if body.err != nil {
 		return body.err
-	}
-	if h == nil {
-		h = func(Domain, []byte, []byte, byte, Value) {}
 	}
 	domain := Domain(cmd & 0x0f)
 	id := body.bytes()
@@ -68,7 +76,9 @@ func (d *decoder) variables(domain Domain, context, id []byte, n int, h Handler)
 		if result != resultOK {
 			return &Error{What: fmt.Sprintf("report variable 0x%02x of %s %q", variable, domain, id), Text: string(v.Text())}
 		}
-		h(domain, context, id, variable, v)
+		if h != nil {
+			h(domain, context, id, variable, v)
+		}
 	}
 	return d.err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -87,19 +88,19 @@ func (c *Conn) Load(ctx context.Context, options []string) error {
 		}
 		return b
 	})
-	return c.statuses(ctx)
+	return c.answers(ctx, nil)
 }
 
 // SetOrder is this client's place among several.
 func (c *Conn) SetOrder(ctx context.Context, order int) error {
 	c.command(asked{cmd: cmdSetOrder}, func(b []byte) []byte { return appendInt(b, order) })
-	return c.statuses(ctx)
+	return c.answers(ctx, nil)
 }
 
 // Quit asks SUMO to close the simulation and end.
 func (c *Conn) Quit(ctx context.Context) error {
 	c.command(asked{cmd: cmdClose}, nil)
-	return c.statuses(ctx)
+	return c.answers(ctx, nil)
 }
 
 // QueueSet puts a change into the next message; its refusal is that message's error.
@@ -109,41 +110,50 @@ func (c *Conn) QueueSet(d Domain, variable byte, id string, v Value) {
 	})
 }
 
-// flush sends what was queued, before a question that is answered by itself.
-func (c *Conn) flush(ctx context.Context) error {
+// QueueGet puts a question into the next message, which Ask sends.
+func (c *Conn) QueueGet(d Domain, variable byte, id string) {
+	c.command(asked{cmd: cmdGet + byte(d), variable: variable, id: id}, func(b []byte) []byte {
+		return appendString(append(b, variable), id)
+	})
+}
+
+// QueueLook puts into the next message, which Ask sends, the question for variables
+// of all objects of the domain of within the range in metres around an object. now
+// must be the simulation's time in seconds: it is a context subscription that ends
+// as it begins. A subscription that goes on costs SUMO its work at every simulation
+// step, however seldom the client steps.
+func (c *Conn) QueueLook(d Domain, id string, of Domain, metres, now float64, variables []byte) {
+	c.askContext(d, id, of, metres, now, now, variables)
+}
+
+// Ask sends what was queued in one message. Answers go to h. A refused change or
+// question is the error, the first one if there are several, and the others are
+// answered all the same.
+func (c *Conn) Ask(ctx context.Context, h Handler) error {
 	if c.sent || len(c.asked) == 0 {
 		return nil
 	}
-	return c.statuses(ctx)
+	return c.answers(ctx, h)
 }
+
+// flush sends what was queued, before a question that is answered by itself.
+func (c *Conn) flush(ctx context.Context) error { return c.Ask(ctx, nil) }
 
 // Set changes a variable of an object, with whatever was queued before.
 func (c *Conn) Set(ctx context.Context, d Domain, variable byte, id string, v Value) error {
 	c.QueueSet(d, variable, id, v)
-	return c.statuses(ctx)
+	return c.answers(ctx, nil)
 }
 
 // Get reads a variable of an object. The value is valid until the connection is
 // used again.
-func (c *Conn) Get(ctx context.Context, d Domain, variable byte, id string) (Value, error) {
+func (c *Conn) Get(ctx context.Context, d Domain, variable byte, id string) (v Value, err error) {
 	if err := c.flush(ctx); err != nil {
 		return Value{}, err
 	}
-	c.command(asked{cmd: cmdGet + byte(d), variable: variable, id: id}, func(b []byte) []byte {
-		return appendString(append(b, variable), id)
-	})
-	dec, err := c.exchange(ctx)
-	if err != nil {
-		return Value{}, err
-	}
-	if err := c.status(&dec); err != nil {
-		return Value{}, err
-	}
-	body := dec.command(cmdGet + answerOffset + byte(d))
-	body.ubyte()
-	body.bytes()
-	v := body.value()
-	return v, c.finish(&dec, body.err)
+	c.QueueGet(d, variable, id)
+	err = c.answers(ctx, func(_ Domain, _, _ []byte, _ byte, answer Value) { v = answer })
+	return v, err
 }
 
 // Subscribe asks for variables of an object with every step until the simulation
@@ -152,43 +162,11 @@ func (c *Conn) Subscribe(ctx context.Context, d Domain, id string, variables []b
 	if err := c.flush(ctx); err != nil {
 		return err
 	}
-	c.askSubscription(d, id, variables)
-	return c.subscribed(ctx, h)
-}
-
-// SubscribeAll subscribes to variables of several objects in one message. All of
-// them must exist: SUMO does not read on behind one that it does not know, so that
-// the connection is broken afterwards.
-func (c *Conn) SubscribeAll(ctx context.Context, d Domain, ids []string, variables []byte, h Handler) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	if err := c.flush(ctx); err != nil {
-		return err
-	}
-	for _, id := range ids {
-		c.askSubscription(d, id, variables)
-	}
-	dec, err := c.exchange(ctx)
-	if err != nil {
-		return err
-	}
-	for range ids {
-		if err := c.status(&dec); err != nil {
-			return c.breakWith(err)
-		}
-		if err := dec.subscription(h); err != nil {
-			return c.finish(&dec, err)
-		}
-	}
-	return c.finish(&dec, nil)
-}
-
-func (c *Conn) askSubscription(d Domain, id string, variables []byte) {
 	c.command(asked{cmd: cmdSubscribe + byte(d), id: id}, func(b []byte) []byte {
 		b = appendString(appendDouble(appendDouble(b, invalidDouble), -invalidDouble), id)
 		return append(append(b, byte(len(variables))), variables...)
 	})
+	return c.answers(ctx, h)
 }
 
 // SubscribeContext asks, with every step, for variables of all objects of the
@@ -197,30 +175,24 @@ func (c *Conn) SubscribeContext(ctx context.Context, d Domain, id string, of Dom
 	if err := c.flush(ctx); err != nil {
 		return err
 	}
+	c.askContext(d, id, of, metres, invalidDouble, -invalidDouble, variables)
+	return c.answers(ctx, h)
+}
+
+func (c *Conn) askContext(d Domain, id string, of Domain, metres, begin, end float64, variables []byte) {
 	c.command(asked{cmd: cmdContext + byte(d), id: id}, func(b []byte) []byte {
-		b = appendString(appendDouble(appendDouble(b, invalidDouble), -invalidDouble), id)
+		b = appendString(appendDouble(appendDouble(b, begin), end), id)
 		b = appendDouble(append(b, cmdGet+byte(of)), metres)
 		return append(append(b, byte(len(variables))), variables...)
 	})
-	return c.subscribed(ctx, h)
-}
-
-func (c *Conn) subscribed(ctx context.Context, h Handler) error {
-	d, err := c.exchange(ctx)
-	if err != nil {
-		return err
-	}
-	if err := c.status(&d); err != nil {
-		return err
-	}
-	return c.finish(&d, d.subscription(h))
 }
 
 // Step carries out what was queued and simulates until the given time in seconds;
 // 0 is one step, and only then what was queued travels in the same message: SUMO
 // forgets its answers to it over several steps. Subscribed values go to h.
 func (c *Conn) Step(ctx context.Context, until float64, h Handler) error {
-	if until != 0 {
+	question := func(a asked) bool { return a.cmd&0xf0 != cmdSet }
+	if until != 0 || !c.sent && slices.ContainsFunc(c.asked, question) {
 		if err := c.flush(ctx); err != nil {
 			return err
 		}
@@ -311,21 +283,44 @@ func (c *Conn) breakWith(err error) error {
 	return c.broken
 }
 
-// statuses exchanges and reads a status for each command.
-func (c *Conn) statuses(ctx context.Context) error {
+// answers exchanges and reads a status for each command, and what comes with it.
+func (c *Conn) answers(ctx context.Context, h Handler) error {
 	d, err := c.exchange(ctx)
 	if err != nil {
 		return err
 	}
-	for range c.asked {
-		if serr := c.status(&d); serr != nil && err == nil {
-			err = serr
+	var refused error
+	for i, a := range c.asked {
+		kind := a.cmd & 0xf0
+		subscription := kind == cmdSubscribe || kind == cmdContext
+		if err := c.status(&d); err != nil {
+			switch {
+			case c.broken != nil:
+				return c.broken
+			case subscription && i < len(c.asked)-1:
+				return c.breakWith(err) // the answers behind a refused subscription are in disorder
+			case refused == nil:
+				refused = err
+			}
+			if subscription {
+				return refused
+			}
+			continue
+		}
+		switch {
+		case subscription:
+			err = d.subscription(h)
+		case kind == cmdGet:
+			err = d.answer(a.cmd, h)
+		}
+		if err != nil {
+			return c.breakWith(err)
 		}
 	}
-	if err == nil {
-		err = c.finish(&d, d.err)
+	if err := c.finish(&d, nil); err != nil {
+		return err
 	}
-	return err
+	return refused
 }
 
 // status reads the next status; refusals are *Error.

@@ -131,26 +131,57 @@ func TestARefusalCarriesSUMOsWordsAndTheConnectionGoesOn(t *testing.T) {
 	}
 }
 
-func TestSubscribeAllIsOneMessage(t *testing.T) {
+func TestManyQuestionsAreOneMessage(t *testing.T) {
 	ctx, p := t.Context(), sumo(t)
+	if err := p.Step(ctx, 60, nil); err != nil {
+		t.Fatal(err)
+	}
+	vehicles, err := p.Get(ctx, Vehicle, IDList, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := vehicles.StringList()
 	values := map[string]int{}
-	note := func(_ Domain, _, id []byte, _ byte, _ Value) { values[string(id)]++ }
-	lanes := []string{"north_in_0", "south_in_1", "west_in_2"}
-	if err := p.SubscribeAll(ctx, Lane, lanes, []byte{LaneHalting, LaneMeanSpeed}, note); err != nil {
-		t.Fatal(err)
+	note := func(_ Domain, around, id []byte, variable byte, _ Value) {
+		values[fmt.Sprintf("%s %s %02x", around, id, variable)]++
 	}
-	if err := p.Step(ctx, 0, note); err != nil {
-		t.Fatal(err)
-	}
-	for _, lane := range lanes {
-		if values[lane] != 4 {
-			t.Fatalf("values %v: 2 at once and 2 with the step were due", values)
-		}
-	}
+	p.QueueSet(TrafficLight, SetPhase, "J", Integer(2))
+	p.QueueGet(TrafficLight, SignalPhase, "J")
+	p.QueueGet(Vehicle, TypeID, "nobody")
+	p.QueueGet(Vehicle, TypeID, ids[0])
+	p.QueueLook(Junction, "J", Vehicle, 1e6, 60, []byte{Speed, LaneID})
 	var refused *Error
-	err := p.SubscribeAll(ctx, Lane, []string{"north_in_0", "nowhere_0", "south_in_1"}, []byte{LaneHalting}, note)
-	if !errors.As(err, &refused) || !errors.Is(err, ErrBroken) {
+	err = p.Ask(ctx, note)
+	if !errors.As(err, &refused) || errors.Is(err, ErrBroken) || !strings.Contains(refused.Text, "nobody") || !strings.Contains(err.Error(), "get variable 0x4f of vehicle \"nobody\"") {
 		t.Fatalf("got %v", err)
+	}
+	if len(ids) < 10 || len(values) != 2+2*len(ids) || values[" J 28"] != 1 || values[" "+ids[0]+" 4f"] != 1 || values["J "+ids[1]+" 40"] != 1 {
+		t.Fatalf("%d vehicles, answers %v", len(ids), values)
+	}
+	// The look was for once, and a question behind which a step comes is answered.
+	clear(values)
+	p.QueueGet(TrafficLight, SignalPhase, "J")
+	if err := p.Step(ctx, 0, note); err != nil || len(values) != 0 {
+		t.Fatalf("%v, values %v with the next step", err, values)
+	}
+	if v, err := p.Get(ctx, TrafficLight, SignalPhase, "J"); err != nil || v.Int() != 2 {
+		t.Fatalf("phase %d, %v", v.Int(), err)
+	}
+}
+
+// The answers behind a refused subscription cannot be told apart.
+func TestARefusedLookBreaksTheConnectionForWhatIsBehindIt(t *testing.T) {
+	for _, behind := range []bool{false, true} {
+		c := serve(t, []byte{0, 0, 0, 13, 9, 0x89, 0xff, 0, 0, 0, 2, 'n', 'o'})
+		c.QueueLook(Junction, "J", Vehicle, 1, 0, []byte{Speed})
+		if behind {
+			c.QueueGet(Vehicle, TypeID, "a")
+		}
+		var refused *Error
+		err := c.Ask(t.Context(), nil)
+		if !errors.As(err, &refused) || refused.Text != "no" || errors.Is(err, ErrBroken) != behind {
+			t.Fatalf("a question behind it: %v; got %v", behind, err)
+		}
 	}
 }
 

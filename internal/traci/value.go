@@ -57,6 +57,15 @@ func (v Value) Strings(f func([]byte)) {
 	}
 }
 
+// First returns the first member of a list of strings; nil when there is none.
+func (v Value) First() []byte {
+	if v.kind != typeStrings || v.n == 0 {
+		return nil
+	}
+	d := decoder{b: v.raw}
+	return d.bytes()
+}
+
 // StringList returns a copy of a list of strings.
 func (v Value) StringList() []string {
 	list := make([]string, 0, v.n)
