@@ -18,6 +18,7 @@ type app struct {
 	errw io.Writer // progress, warnings, errors
 	env  func(string) (string, bool)
 	now  func() time.Time
+	args []string // of the command line
 
 	width    int  // columns of a table
 	colour   bool // out is a terminal that wants colour

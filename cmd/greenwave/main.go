@@ -41,6 +41,7 @@ func run(ctx context.Context, args []string, a *app) int {
 	if err != nil {
 		return a.fail(err)
 	}
+	a.args = args
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}

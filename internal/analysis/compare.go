@@ -39,6 +39,7 @@ type Comparison struct {
 	Required   int      `json:"required_pairs,omitempty"` // for a power of 0.8, were it so
 	Detectable *float64 `json:"detectable_dz,omitempty"`  // smallest effect that so many pairs find with a power of 0.8
 	Outlier    *Outlier `json:"outlier,omitempty"`        // pairs that decide the result
+	Farthest   *int     `json:"farthest_pair,omitempty"`  // that Conclusion speaks of
 	Conclusion string   `json:"note,omitempty"`           // what the data do not allow to say
 	Version    string   `json:"version"`
 }
@@ -114,7 +115,7 @@ func CompareWith(a, b []float64, o Options) (Comparison, error) {
 		}
 	}
 	c.Outlier = deciding(a, b, &c, o)
-	c.conclude()
+	c.conclude(d)
 	return c, nil
 }
 
@@ -172,7 +173,7 @@ func (c *Comparison) effect() {
 }
 
 // conclude notes what so many pairs do not allow to say.
-func (c *Comparison) conclude() {
+func (c *Comparison) conclude(d []float64) {
 	switch {
 	case c.SmallestP >= Alpha:
 		c.Conclusion = fmt.Sprintf("too few pairs: with %d the test cannot reach p < 0.05", c.N)
@@ -181,6 +182,12 @@ func (c *Comparison) conclude() {
 	case c.P >= Alpha && c.Required > c.N:
 		c.Conclusion = fmt.Sprintf("no difference shown, which is not the same as none: %d pairs find effects from d = %.2f on; were the true effect the one seen, %d pairs would show it in 8 of 10 cases",
 			c.N, *c.Detectable, c.Required)
+	case c.P < Alpha && c.Bootstrap != nil && c.Bootstrap.Low < 0 && c.Bootstrap.High > 0:
+		c.Conclusion = "the ranks show a difference, the mean alone does not: its bootstrap interval covers 0"
+		if far := Outliers(d); len(far) > 0 {
+			c.Farthest = &far[0]
+			c.Conclusion += fmt.Sprintf(", because %d of %d pairs lie far from the others, one by %.4g", len(far), c.N, d[far[0]])
+		}
 	}
 }
 

@@ -114,3 +114,12 @@ func twoSamples(a, b []float64) error {
 	}
 	return nil
 }
+
+// HalfWidth is half of the interval by t of a mean of n numbers with a standard
+// deviation; 0 when there is none.
+func HalfWidth(deviation float64, n int, level float64) float64 {
+	if n < 2 || deviation == 0 {
+		return 0
+	}
+	return tQuantile((1+level)/2, float64(n-1)) * deviation / math.Sqrt(float64(n))
+}

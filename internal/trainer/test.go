@@ -112,13 +112,17 @@ func metricsOf(outcomes []outcome) []sumo.Metrics {
 func (t *trainer) recordTest(res *Test, i int, o outcome) error {
 	against := map[string]any{}
 	for _, v := range res.Baselines {
-		against[column(v.Name)] = map[string]any{
-			"full_delay": v.Metrics[i].FullDelay, "improvement_percent": 100 * (v.Metrics[i].FullDelay - o.metrics.FullDelay) / v.Metrics[i].FullDelay,
+		baseline, err := object(v.Metrics[i])
+		if err != nil {
+			return err
 		}
+		baseline["improvement_percent"] = 100 * (v.Metrics[i].FullDelay - o.metrics.FullDelay) / v.Metrics[i].FullDelay
+		against[column(v.Name)] = baseline
 	}
 	file := t.demand.Test[i/len(t.cfg.TestSeeds)]
 	scenario := describe(t.network, file, o.scenario)
-	scenario["split"] = "test"
+	scenario["split"], scenario["teleport_s"] = "test", o.scenario.Teleport
+	scenario["network_sha256"], scenario["sumo_version"], scenario["metrics_version"] = t.network.Hash, t.version, sumo.MetricsVersion
 	traffic, err := object(o.metrics)
 	if err != nil {
 		return err
@@ -132,32 +136,65 @@ func (t *trainer) recordTest(res *Test, i int, o outcome) error {
 // recordBaseline records the comparison with one baseline over all scenarios.
 func (t *trainer) recordBaseline(res *Test, v Versus, learned, arm []outcome) error {
 	a, b := means(learned), means(arm)
-	improvement := map[string]any{}
-	for _, name := range []string{"full_delay", "delay", "waiting", "queue", "backlog", "pt_delay"} {
-		x, y := a[name].(float64), b[name].(float64)
+	improvement, tests, significance := map[string]any{}, map[string]any{}, map[string]any{}
+	var names []string
+	var raw []float64
+	for _, m := range judged {
+		x, y := a[m.name].(float64), b[m.name].(float64)
 		if y != 0 {
-			improvement[name] = 100 * (y - x) / y
+			improvement[m.name] = m.sign * 100 * (x - y) / y
+		}
+		c, err := analysis.CompareWith(values(res.Learned, m.of), values(v.Metrics, m.of), analysis.Options{})
+		if err != nil {
+			return fmt.Errorf("comparison with %s: %s: %w", v.Name, m.name, err)
+		}
+		if tests[m.name], err = object(c); err != nil {
+			return err
+		}
+		names, raw = append(names, m.name), append(raw, c.P)
+	}
+	for i, p := range analysis.Holm(raw) {
+		significance[names[i]] = map[string]any{
+			"p_holm": p, "family": "these metrics against " + v.Name, "significant_at_0.05": p < analysis.Alpha, "method": tests[names[i]].(map[string]any)["method"], "version": analysis.Version,
 		}
 	}
-	for _, name := range []string{"speed", "vehicles_per_hour", "passengers_per_hour", "pt_passengers"} {
-		x, y := a[name].(float64), b[name].(float64)
-		if y != 0 {
-			improvement[name] = 100 * (x - y) / y
-		}
-	}
-	test, err := object(v.Test)
-	if err != nil {
-		return err
+	// The primary metric was asked about first and alone: its family is the baselines.
+	significance["full_delay"] = map[string]any{
+		"p_holm": v.P, "family": "full delay against " + strings.Join(t.cfg.Baselines, ", "), "significant_at_0.05": v.P < analysis.Alpha, "method": v.Test.Method, "version": analysis.Version,
 	}
 	return t.recorded(t.run.LogBaseline(greenwave.Baseline{
 		BaselineType: column(v.Name), TestScenarios: t.described(t.demand.Test, res.Scenarios, "test"),
 		D3QNMetrics: a, BaselineMetrics: b, ImprovementPercentages: improvement,
-		StatisticalTests: map[string]any{"full_delay": test},
-		SignificanceResults: map[string]any{"full_delay": map[string]any{
-			"p_holm": v.P, "family": "full delay against " + strings.Join(t.cfg.Baselines, ", "), "significant_at_0.05": v.P < 0.05,
-		}},
+		StatisticalTests: tests, SignificanceResults: significance,
 		Notes: fmt.Sprintf("Checkpoint of episode %d, the best by the validation's full delay; paired by demand file and seed; %s.", t.best.Episode, sumo.MetricsVersion),
 	}))
+}
+
+// judged are the metrics of a comparison with a baseline, full delay first. With sign 1
+// larger is better.
+var judged = []struct {
+	name string
+	sign float64
+	of   func(*sumo.Metrics) float64
+}{
+	{"full_delay", -1, func(m *sumo.Metrics) float64 { return m.FullDelay }},
+	{"delay", -1, func(m *sumo.Metrics) float64 { return m.Delay }},
+	{"waiting", -1, func(m *sumo.Metrics) float64 { return m.Waiting }},
+	{"queue", -1, func(m *sumo.Metrics) float64 { return m.Queue }},
+	{"backlog", -1, func(m *sumo.Metrics) float64 { return float64(m.Backlog) }},
+	{"pt_delay", -1, func(m *sumo.Metrics) float64 { return m.PTDelay }},
+	{"speed", 1, func(m *sumo.Metrics) float64 { return m.Speed }},
+	{"vehicles_per_hour", 1, func(m *sumo.Metrics) float64 { return m.VehiclesPerHour }},
+	{"passengers_per_hour", 1, func(m *sumo.Metrics) float64 { return m.PassengersPerHour }},
+	{"pt_passengers", 1, func(m *sumo.Metrics) float64 { return m.PTPassengers }},
+}
+
+func values(list []sumo.Metrics, of func(*sumo.Metrics) float64) []float64 {
+	v := make([]float64, len(list))
+	for i := range list {
+		v[i] = of(&list[i])
+	}
+	return v
 }
 
 // column is a controller's name as the database's users know it.

@@ -1,0 +1,251 @@
+package report
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/greenwave-traffic/greenwave/internal/analysis"
+	"github.com/greenwave-traffic/greenwave/internal/comparison"
+	"github.com/greenwave-traffic/greenwave/internal/figure"
+)
+
+const starNote = "Stars mark the corrected p: *** below 0.001, ** below 0.01, * below 0.05. ± and brackets are 95 % intervals. Differences are the first arm minus the second."
+
+// Comparison is the document of a comparison.
+func Comparison(r *comparison.Result, o Origin) *Document {
+	d := &Document{Title: "Comparison", Unlike: len(r.Unlike) > 0}
+	if len(r.Pairs) == 1 {
+		d.Title = "Comparison of " + r.Pairs[0].A + " and " + r.Pairs[0].B
+	}
+	for _, u := range r.Unlike {
+		d.Blocks = append(d.Blocks, Warning("unlike: "+u))
+	}
+	for _, w := range r.Warnings {
+		d.Blocks = append(d.Blocks, Warning(w))
+	}
+	for i := range r.Pairs {
+		d.Blocks = append(d.Blocks, pairBlocks(r, &r.Pairs[i], o)...)
+	}
+	d.Facts = o.facts(r.Hash, queries(r))
+	d.Facts = append(d.Facts, [2]string{"statistics", "version " + r.Methods + ", docs/statistics.md"})
+	return d
+}
+
+func queries(r *comparison.Result) (list []string) {
+	for _, a := range r.Arms {
+		if q := a.Query; q != "" && !slices.Contains(list, q) {
+			list = append(list, q)
+		} else if q == "" && !slices.Contains(list, a.Source) {
+			list = append(list, a.Source)
+		}
+	}
+	return list
+}
+
+// pairBlocks is the part of one pair of arms: a summary, the figures, the methods.
+func pairBlocks(r *comparison.Result, p *comparison.Pair, o Origin) []Block {
+	blocks := []Block{Heading(fmt.Sprintf("%s against %s, %s", p.A, p.B, of(p.N, "pair")))}
+	summary := Table{
+		Caption: "Means with 95 % intervals",
+		Columns: []string{"metric", ">" + clip(p.A, 14), ">" + clip(p.B, 14), ">Δ %", "p", "verdict"},
+		Notes:   []string{starNote, "p after Holm's correction over " + r.Family + "."},
+	}
+	methods := Table{
+		Caption: "Tests and effects",
+		Columns: []string{"metric", ">difference", "95 % by t", "95 % by bootstrap (BCa)", "test", ">p before correction", ">Cohen's dz", ">d, pooled", ">Hedges' g", ">Cliff's δ", ">P(better)", ">IQM A", ">IQM B"},
+	}
+	var choices, notes []string
+	for i := range p.Metrics {
+		m := &p.Metrics[i]
+		t := &m.Test
+		name := label(m.Metric)
+		percent := "–"
+		if m.Percent != nil {
+			percent = signed(*m.Percent)
+		}
+		summary.Rows = append(summary.Rows, []string{
+			name, plusMinus(t.MeanA, t.DeviationA, t.N), plusMinus(t.MeanB, t.DeviationB, t.N), percent, strings.TrimSpace(probability(m.PHolm) + " " + comparison.Stars(m.PHolm)), m.Verdict,
+		})
+		bootstrap, better := "–", "–"
+		if t.Bootstrap != nil {
+			bootstrap = interval(t.Bootstrap.Low, t.Bootstrap.High)
+		}
+		if m.Improves != nil {
+			better = num(m.Improves.Value) + " " + interval(m.Improves.Interval.Low, m.Improves.Interval.High)
+		}
+		methods.Rows = append(methods.Rows, []string{
+			name, num(t.Mean), interval(t.Interval[0], t.Interval[1]), bootstrap, statistic(t), probability(t.P),
+			optional(t.CohenDz), optional(t.CohenD), optional(t.HedgesG), num(t.CliffDelta), better, estimate(m.IQMA), estimate(m.IQMB),
+		})
+		if t.Method == analysis.MethodNone {
+			choices = append(choices, name+": "+t.Choice+", so there is nothing to test.")
+		} else {
+			choices = append(choices, name+": "+t.Choice+", so the "+t.Method+others(t)+".")
+		}
+		if t.Conclusion != "" {
+			text := name + ": " + t.Conclusion
+			if t.Farthest != nil {
+				text += " in " + p.Scenarios[*t.Farthest]
+			}
+			notes = append(notes, text+".")
+		}
+		if t.Outlier != nil {
+			notes = append(notes, name+": "+t.Outlier.Says+". It is "+strings.Join(m.OutlierIn, ", ")+".")
+		}
+	}
+	blocks = append(blocks, summary)
+	if len(notes) > 0 {
+		blocks = append(blocks, List(notes))
+	}
+	blocks = append(blocks, pairFigures(r, p, o)...)
+	return append(blocks, methods, Text("Why these tests:"), List(choices))
+}
+
+func pairFigures(r *comparison.Result, p *comparison.Pair, o Origin) []Block {
+	src := figure.Source{Query: strings.Join(queries(r), "; "), Hash: r.Hash, Command: o.Command}
+	name := fileName(p.A + " " + p.B)
+	var effects []figure.Effect
+	for i := range p.Metrics {
+		m := &p.Metrics[i]
+		if m.Test.CohenDz == nil || m.Test.DzInterval == nil {
+			continue
+		}
+		effects = append(effects, figure.Effect{
+			Name: m.Metric.Label, Value: *m.Test.CohenDz, Low: m.Test.DzInterval[0], High: m.Test.DzInterval[1],
+			Note: "p " + probability(m.PHolm) + " " + comparison.Stars(m.PHolm), Sure: m.PHolm < analysis.Alpha,
+		})
+	}
+	blocks := []Block{}
+	if len(effects) > 0 {
+		blocks = append(blocks, Figure{
+			Name:    "forest-" + name,
+			Caption: fmt.Sprintf("Effects of %s against %s as Cohen's dz with 95 %% intervals; filled where a difference was shown.", p.A, p.B),
+			SVG:     figure.Forest("Effects: "+p.A+" − "+p.B, "Cohen's dz of the paired differences", effects, src),
+		})
+	}
+	m := &p.Metrics[0]
+	axis := m.Metric.Label
+	if m.Metric.Unit != "" {
+		axis += ", " + m.Metric.Unit
+	}
+	points := make([]figure.PairedPoint, 0, p.N)
+	for i := range m.A {
+		points = append(points, figure.PairedPoint{Name: p.Scenarios[i], Difference: m.A[i] - m.B[i], Outlier: m.Test.Outlier != nil && slices.Contains(m.Test.Outlier.Pairs, i)})
+	}
+	return append(blocks,
+		Figure{
+			Name: "paired-" + name, Caption: fmt.Sprintf("Difference of the %s in each pair, %s minus %s.", m.Metric.Label, p.A, p.B),
+			SVG: figure.Paired("Paired differences: "+p.A+" − "+p.B, "Δ "+axis, points, m.Test.Mean, m.Test.Interval[0], m.Test.Interval[1], src),
+		},
+		Figure{
+			Name: "distribution-" + name, Caption: fmt.Sprintf("Distribution of the %s over the pairs.", m.Metric.Label),
+			SVG: figure.Distributions("Distribution of the "+m.Metric.Label+" over the pairs", axis, []figure.Sample{{Name: p.A, Values: m.A}, {Name: p.B, Values: m.B}}, src),
+		})
+}
+
+// ComparisonCSV writes a row for each metric of each pair, exact.
+func ComparisonCSV(w io.Writer, r *comparison.Result) error {
+	out := csv.NewWriter(w)
+	exact := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	pointer := func(v *float64) string {
+		if v == nil {
+			return ""
+		}
+		return exact(*v)
+	}
+	rows := [][]string{{
+		"a", "b", "metric", "unit", "pairs", "mean_a", "sd_a", "mean_b", "sd_b", "mean_difference", "ci95_low", "ci95_high", "method", "statistic", "p", "p_holm", "p_bonferroni",
+		"cohen_dz", "cohen_d_pooled", "hedges_g", "cliff_delta", "verdict", "unlike", "data_sha256", "methods_version",
+	}}
+	for _, p := range r.Pairs {
+		for _, m := range p.Metrics {
+			t := m.Test
+			rows = append(rows, []string{
+				p.A, p.B, m.Metric.Name, m.Metric.Unit, strconv.Itoa(t.N), exact(t.MeanA), exact(t.DeviationA), exact(t.MeanB), exact(t.DeviationB), exact(t.Mean), exact(t.Interval[0]), exact(t.Interval[1]),
+				t.Method, exact(t.Statistic), exact(t.P), exact(m.PHolm), exact(m.PBonf), pointer(t.CohenDz), pointer(t.CohenD), pointer(t.HedgesG), exact(t.CliffDelta), m.Verdict,
+				strings.Join(r.Unlike, "; "), r.Hash, r.Methods,
+			})
+		}
+	}
+	return out.WriteAll(rows)
+}
+
+func label(m comparison.Metric) string {
+	if m.Unit == "" {
+		return m.Label
+	}
+	return m.Label + ", " + m.Unit
+}
+
+func plusMinus(mean, deviation float64, n int) string {
+	half := analysis.HalfWidth(deviation, n, 0.95)
+	if half == 0 {
+		return num(mean)
+	}
+	return num(mean) + " ± " + num(half)
+}
+
+func statistic(t *analysis.Comparison) string {
+	if t.Method == analysis.MethodNone {
+		return "none"
+	}
+	letter := "t"
+	if t.Method == analysis.MethodWilcoxon {
+		letter = "W"
+	}
+	return fmt.Sprintf("%s, %s = %s", t.Method, letter, num(t.Statistic))
+}
+
+// others are the results of the tests that were not chosen.
+func others(t *analysis.Comparison) string {
+	var list []string
+	for _, x := range t.Tests {
+		if x.Method != t.Method {
+			list = append(list, fmt.Sprintf("%s: %s = %s, p = %s", x.Method, x.Of, num(x.Statistic), probability(x.P)))
+		}
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(list, "; ") + ")"
+}
+
+func estimate(e *comparison.Estimate) string {
+	if e == nil {
+		return "–"
+	}
+	return num(e.Value) + " " + interval(e.Interval.Low, e.Interval.High)
+}
+
+func clip(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return string(r[:n-1]) + "…"
+}
+
+// fileName makes a name that is good for a file.
+func fileName(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_':
+			b.WriteRune(r)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+	}
+	return strings.Trim(clipBytes(b.String(), 80), "-")
+}
+
+func clipBytes(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}
