@@ -1,0 +1,2 @@
+"""Helpers for the libraries that trainers use. Each imports its library only when it
+is called."""
