@@ -110,7 +110,7 @@ def encode(kind: str, record: Mapping[str, Any]) -> bytes:
             if value is not None:
                 out[name] = value
     except _Trouble as t:
-        raise FieldError(kind, t.path, _shorten(t.value), t.rule) from None
+        raise FieldError(kind, t.path if len(t.path) <= 200 else t.path[:59] + "…", _shorten(t.value), t.rule) from None
     for name in _REQUIRED[kind]:
         if name not in out:
             raise FieldError(kind, name, "missing", fields[name].rule)

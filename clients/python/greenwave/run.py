@@ -3,49 +3,29 @@
 from __future__ import annotations
 
 import atexit
-import hashlib
 import logging
 import os
 import sys
 import threading
 import time
 import weakref
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Callable, Dict, List, Mapping, Optional, Type, TypeVar
+from typing import Any, Callable, Dict, List, Mapping, Optional, Type
 
 from . import look_back, program, provenance, record, resources
+from .checkpoint import measure_file
 from .errors import FieldError, Finished, GreenwaveError, NotRecorded, ProgramMissing
 from .journal.line import short_time
 from .journal.writer import clock
 from .recorder import Place, Recorder
+from .report import Report, outcome, words
 
 log = logging.getLogger("greenwave")
 
 OFFLINE, BATCH, REAL_TIME = "offline", "batch", "real-time"
 _LONGEST_REASON = 4096
 
-_T = TypeVar("_T")
 Fields = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Report:
-    """Where a run stands. Records are counted with the run's own lines (heartbeats,
-    resources, the end), over all folders of the run."""
-
-    experiment: str
-    run_id: str
-    dir: str
-    status: str  # running, completed, failed, interrupted or paused
-    logged: int  # written to the journal: survives kill -9 of the process
-    durable: int  # of these, on the disk: survives a power cut
-    synced: int  # of these, confirmed by the destination
-    dead: int  # of the synced, refused by the destination, with a reason
-    skipped: int  # steps left out by log_interval
-    not_recorded: int  # calls that raised NotRecorded
-    sync: str  # "program" when the greenwave program sends, "none" when nobody does
-    last_error: str  # what is wrong now with the disk or the destination
 
 
 def start(experiment: str, **options: Any) -> "Run":
@@ -275,7 +255,7 @@ class Run:
             path = os.fspath(path) if isinstance(path, os.PathLike) else path
             missing = fields.get("model_size_mb") is None or not fields.get("model_hash")
             if isinstance(path, str) and path and "://" not in path and missing and not self._ended:
-                size, digest = _measure_file(path)
+                size, digest = measure_file(path)
                 if fields.get("model_size_mb") is None:
                     fields["model_size_mb"] = size / 1e6
                 fields["model_hash"] = fields.get("model_hash") or digest
@@ -363,7 +343,7 @@ class Run:
 
     def fail(self, cause: object = None) -> Report:
         """Ends the run as failed, with the cause in words."""
-        return self._end("failed", _words(cause) if cause is not None else "no cause was given")
+        return self._end("failed", words(cause) if cause is not None else "no cause was given")
 
     def interrupt(self, reason: str = "") -> Report:
         """Ends the run as interrupted: it could have gone on."""
@@ -439,7 +419,7 @@ class Run:
         """Ends the run as the block has ended: in good order as completed, by ctrl-C or
         sys.exit with a code as interrupted, by any other exception as failed."""
         try:
-            self._end(*_outcome(exc))
+            self._end(*outcome(exc))
         except GreenwaveError:
             if exc is None:
                 raise
@@ -447,38 +427,6 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<greenwave.Run {self.experiment!r} {self.id} {self._status}>"
-
-
-def _outcome(exc: Optional[BaseException]) -> "tuple[str, str]":
-    if exc is None:
-        return "completed", ""
-    if isinstance(exc, SystemExit):
-        if exc.code in (None, 0):
-            return "completed", ""
-        return "interrupted", f"the program ended with {exc.code}"
-    if isinstance(exc, (KeyboardInterrupt, GeneratorExit)):
-        return "interrupted", _words(exc)
-    return "failed", _words(exc)
-
-
-def _words(cause: object) -> str:
-    if isinstance(cause, BaseException):
-        text = str(cause)
-        return f"{type(cause).__name__}: {text}" if text else type(cause).__name__
-    return str(cause)
-
-
-def _measure_file(path: str) -> "tuple[int, str]":
-    """Reads a file once: its size in bytes and its SHA-256."""
-    h, size = hashlib.sha256(), 0
-    try:
-        with open(path, "rb") as f:
-            for part in iter(lambda: f.read(1 << 20), b""):
-                h.update(part)
-                size += len(part)
-    except OSError as exc:
-        raise FieldError("checkpoint", "model_path", f'"{path}"', f"cannot be read ({exc}): save the model before it is logged, or give model_size_mb and model_hash") from exc
-    return size, h.hexdigest()
 
 
 # Runs that have not ended. At the end of the interpreter they end as the program did.
@@ -491,7 +439,7 @@ def _at_exit() -> None:
             continue
         exc = getattr(sys, "last_value", None)
         if exc is not None and not hasattr(sys, "ps1"):  # in a session that is an older error
-            status, reason = _outcome(exc)
+            status, reason = outcome(exc)
         else:
             status = run._at_exit
             reason = "" if status == "completed" else "the program ended without finish()"
