@@ -1,0 +1,11 @@
+"""Logs the records of a file of JSON lines, {"kind": …, "data": {…}}."""
+
+import json
+import sys
+
+import greenwave
+
+with greenwave.start("same", dir=sys.argv[1], hyperparameters={"lr": 0.1, "layers": [64, 32]}, resources_every=0) as run, open(sys.argv[2]) as f:
+    for line in f:
+        r = json.loads(line)
+        getattr(run, "log_" + r["kind"])(r["data"])
