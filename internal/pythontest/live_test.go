@@ -127,10 +127,10 @@ func waitFor(t *testing.T, url string) time.Time {
 			_ = res.Body.Close()
 			at := time.Now()
 			var page struct {
-				Rows []json.RawMessage `json:"rows"`
+				Items []json.RawMessage `json:"items"`
 			}
 			last = string(body)
-			if rerr == nil && res.StatusCode == http.StatusOK && json.Unmarshal(body, &page) == nil && len(page.Rows) == 1 {
+			if rerr == nil && res.StatusCode == http.StatusOK && json.Unmarshal(body, &page) == nil && len(page.Items) == 1 {
 				return at
 			}
 		}

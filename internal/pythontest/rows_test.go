@@ -27,9 +27,9 @@ var sameRecords = []struct {
 	kind record.Kind
 	data string
 }{
-	{"step", `{"episode_number":1,"step_number":0,"active_vehicles":219,"queue_lengths":{"ECOLAND":{"north":3,"south":0}},"waiting_times":{"ECOLAND":17.25},"speeds":{"ECOLAND":18.51,"JOHNPAUL":null},"state_vector":[0,0.5,-1.25,1e-7],"action_taken":3,"immediate_reward":-0.125,"intersection_metrics":{"ECOLAND":{"action":1}},"simulation_time":35.5,"real_timestamp":"2026-01-02T03:04:05.000006Z"}`},
-	{"step", `{"episode_number":1,"step_number":1,"immediate_reward":"NaN","state_vector":[1,"Infinity","NaN"],"speeds":{"5th.Ave":"-Infinity"},"real_timestamp":"2026-01-02T03:04:06Z","mine":{"a":[1,2,{"b":"x ü 🚦 <&>"}]},"other":null}`},
-	{"episode", `{"episode_number":1,"scenario_info":{"day":"20250708","cycle":1,"intersections":["ECOLAND","JOHNPAUL","SANDAWA"]},"total_reward":164.67,"steps_completed":300,"epsilon_value":0.885,"avg_loss":0.007,"memory_size":300,"max_queue_length":135,"reward_components":{"waiting_penalty":-15.2},"timestamp":"2026-01-02T03:05:00Z","seed":7}`},
+	{"step", `{"episode_number":1,"step_number":0,"active_vehicles":219,"queue_lengths":{"ECOLAND":{"north":3,"south":0}},"waiting_times":{"ECOLAND":17.25},"speeds":{"ECOLAND":18.51,"JOHNPAUL":0.5},"state_vector":[0,0.5,-1.25,1e-7],"action_taken":3,"immediate_reward":-0.125,"intersection_metrics":{"ECOLAND":{"action":1}},"simulation_time":35.5,"real_timestamp":"2026-01-02T03:04:05.000006Z"}`},
+	{"step", `{"episode_number":1,"step_number":1,"speeds":{"5th.Ave":"-Infinity"},"state_vector":[1,"Infinity","NaN"],"immediate_reward":"NaN","real_timestamp":"2026-01-02T03:04:06Z","mine":{"a":[1,2,{"b":"x ü 🚦 <&>"}]},"other":null}`},
+	{"episode", `{"episode_number":1,"scenario_info":{"cycle":1,"day":"20250708","intersections":["ECOLAND","JOHNPAUL","SANDAWA"]},"total_reward":164.67,"steps_completed":300,"epsilon_value":0.885,"avg_loss":0.007,"memory_size":300,"max_queue_length":135,"reward_components":{"waiting_penalty":-15.2},"timestamp":"2026-01-02T03:05:00Z","seed":7}`},
 	{"episode", `{"episode_number":2,"total_reward":"-Infinity","timestamp":"2026-01-02T03:06:00+08:00"}`},
 	{"checkpoint", `{"checkpoint_type":"best","model_path":"s3://bucket/model","model_size_mb":4.5,"model_hash":"abc","episode_number":2,"hyperparameters":{"lr":0.001},"created_at":"2026-01-02T03:07:00Z"}`},
 	{"validation", `{"validation_episode":2,"test_scenario":{"seed":1},"total_reward":12.5,"traffic_metrics":{"delay":54.1},"confidence_interval":[1.5,2.5],"timestamp":"2026-01-02T03:08:00Z"}`},
