@@ -21,6 +21,8 @@ from .provenance import new_run_id
 RETRY_EVERY = 1.0  # seconds before a disk that refused a write is tried again
 ROOM = 1 << 20  # bytes that must fit on the disk before recording resumes
 
+_PATIENCE = 10.0  # seconds that the end of a run waits for who looks after a failure
+
 # Kinds whose loss is not counted: the run's own.
 _OWN = ("heartbeat", "resource")
 
@@ -128,8 +130,11 @@ class Recorder:
                 self._fail(w, exc)
                 raise self._refuse("end") from None
         finally:
-            with self._retry:
-                self._close_failed()
+            if self._retry.acquire(timeout=_PATIENCE):
+                try:
+                    self._close_failed()
+                finally:
+                    self._retry.release()
 
     # What happens when the disk refuses
 
@@ -166,7 +171,7 @@ class Recorder:
             self._reopen()
 
     def _reopen(self, force: bool = False) -> bool:
-        if not self._retry.acquire(blocking=force):
+        if not (self._retry.acquire(timeout=_PATIENCE) if force else self._retry.acquire(blocking=False)):
             return False
         try:
             with self._lock:

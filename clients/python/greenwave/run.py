@@ -369,7 +369,7 @@ class Run:
         self._stop.set()
         for t in self._threads:
             if t is not threading.current_thread():
-                t.join(1.0 if t.name == "greenwave-resources" else None)  # a disk or driver may hang
+                t.join(1.0 if t.name == "greenwave-resources" else 10.0)  # a disk or driver may hang
         reason = "".join(c if c != "\0" else "?" for c in reason).encode("utf-8", "replace")[:_LONGEST_REASON].decode("utf-8", "ignore")
         end = {"status": status, "reason": reason or None}
         try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import sys
 import threading
 import time
 import weakref
@@ -106,12 +107,10 @@ class Writer:
         self._pending: Optional[Tuple[Tuple[int, int, int, int], int]] = None
         self._error: Optional[JournalError] = None
         self._closed = False
-        self._inside = False
         self._lock = threading.RLock()
         # Taken before _lock by whoever makes the journal durable; never held while
         # appending, so that an append waits for a disk only when it asks to.
         self._sync_lock = threading.RLock()
-        self._syncing = False
         self._synced = 0  # lines that are durable
         self._durable = 0  # last durable record
         self._rotated: List[Segment] = []  # sealed and not yet durable
@@ -173,14 +172,10 @@ class Writer:
         survives kill -9. After an error other than Invalid and TooLarge every further
         call fails."""
         check_record(kind, data)
+        if self._lock._is_owned() or self._sync_lock._is_owned():  # type: ignore[attr-defined]
+            self._mend()
         with self._lock:
-            if self._inside:
-                raise Reentered("a signal handler logged in the middle of a record: raise SystemExit there and log where it is caught")
-            self._inside = True
-            try:
-                seq = self._append(kind, data)
-            finally:
-                self._inside = False
+            seq = self._append(kind, data)
             _, size, _, target = self._state
             wake = not self._waiting and (not durable or size - self._segment.hashed[1] > _HASH_AT)
             if wake:
@@ -334,38 +329,46 @@ class Writer:
         wait. A failed fdatasync is never made again: the kernel may have dropped the
         pages and would say that all is well."""
         with self._sync_lock:
-            if self._syncing:
-                raise Reentered("a signal handler logged while its thread waited for the disk: raise SystemExit there and log where it is caught")
-            self._syncing = True
+            with self._lock:
+                if self._synced >= target:
+                    return
+                if self._error is not None:
+                    raise self._again()
+                segment, (seq, _, _, lines) = self._segment, self._state
+                rotated, new_names = list(self._rotated), self._new_names
+                self._waiting = False
             try:
+                for s in rotated + [segment]:
+                    sync_file(s.fd)
+                if new_names:
+                    sync_folder(self.path)
+            except OSError as exc:
                 with self._lock:
-                    if self._synced >= target:
-                        return
-                    if self._error is not None:
-                        raise self._again()
-                    segment, (seq, _, _, lines) = self._segment, self._state
-                    rotated, new_names = list(self._rotated), self._new_names
-                    self._waiting = False
-                try:
-                    for s in rotated + [segment]:
-                        sync_file(s.fd)
-                    if new_names:
-                        sync_folder(self.path)
-                except OSError as exc:
-                    with self._lock:
-                        raise self._fail(f"make {segment.path} durable: {exc}", exc) from exc
-                with self._lock:
-                    self._synced, self._durable = lines, seq
-                    del self._rotated[: len(rotated)]
-                    if not self._rotated and segment is self._segment:
-                        self._new_names = False
-                for s in rotated:
-                    s.close()
-            finally:
-                self._syncing = False
+                    raise self._fail(f"make {segment.path} durable: {exc}", exc) from exc
+            with self._lock:
+                self._synced, self._durable = lines, seq
+                del self._rotated[: len(rotated)]
+                if not self._rotated and segment is self._segment:
+                    self._new_names = False
+            for s in rotated:
+                s.close()
+
+    def _mend(self) -> None:
+        """For a thread that has a lock when it comes in. Either its signal handler
+        logs in the middle of a record, which cannot be, or (before Python 3.11) an
+        exception of a handler came between the end of a with block and the release."""
+        frame = sys._getframe(1).f_back
+        while frame is not None:
+            if frame.f_code.co_filename == __file__ and frame.f_locals.get("self") is self:
+                raise Reentered("a signal handler logged in the middle of a record: raise SystemExit there and log where it is caught")
+            frame = frame.f_back
+        for lock in (self._lock, self._sync_lock):
+            while lock._is_owned():  # type: ignore[attr-defined]
+                lock.release()
 
     def flush(self) -> None:
         """Makes everything appended so far durable."""
+        self._mend()
         with self._lock:
             if self._error is not None:
                 raise self._again()
@@ -375,6 +378,7 @@ class Writer:
     def close(self) -> None:
         """Makes everything durable, seals the last segment and unlocks. Closing twice
         is safe. When the journal has failed it raises that error."""
+        self._mend()
         with self._lock:
             first, self._closed = not self._closed, True
             if first and self._error is None:
@@ -423,7 +427,6 @@ class Writer:
     def _forked(self) -> None:
         """In the child of a fork: the files and the lock belong to the parent."""
         self._lock, self._sync_lock = threading.RLock(), threading.RLock()
-        self._inside = self._syncing = False
         self._thread = None
         self._error = Forked(
             "the run belongs to the process that began it, and this is a fork of it: "
