@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -464,4 +465,35 @@ func (s *served) memory() int64 {
 		s.t.Fatal(err)
 	}
 	return kb * 1024
+}
+
+// TestExamplesOfTheAPI runs what docs/api.md shows, with the address of a server here.
+func TestExamplesOfTheAPI(t *testing.T) {
+	text, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := t.TempDir()
+	if err := train([]string{runs, "corridor", "3", "finish"}); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, "sqlite:"+filepath.Join(t.TempDir(), "greenwave.db"), "--watch", runs)
+	until(t, "the run is there", func() bool { return s.get("/api/v1/experiments/corridor", nil) == http.StatusOK })
+	wants := []string{`"name":"corridor"`, "data: {", "changed: anything", `"applied":{"stored":3,`}
+	ran := 0
+	for _, m := range regexp.MustCompile("(?s)```(bash|python)\n(.*?)\n```").FindAllStringSubmatch(string(text), -1) {
+		program := map[string]string{"bash": "bash", "python": "python3"}[m[1]]
+		script := strings.ReplaceAll(m[2], "http://127.0.0.1:8080", s.url())
+		if script == m[2] || ran >= len(wants) {
+			t.Fatalf("an example that the test does not know: %s", script)
+		}
+		out, err := exec.CommandContext(t.Context(), program, "-c", script).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), wants[ran]) || strings.Contains(string(out), `"error"`) {
+			t.Errorf("%s\nsays %s (%v), want %s in it", script, out, err, wants[ran])
+		}
+		ran++
+	}
+	if ran != len(wants) {
+		t.Errorf("%d examples", ran)
+	}
 }
