@@ -116,7 +116,7 @@ func (c *evaluateCmd) Run(ctx context.Context, a *app) error {
 			}
 		}
 		mean := func(v float64, digits int) string { return strconv.FormatFloat(v/float64(n), 'f', digits, 64) }
-		t.add(shortName(name), mean(sum.FullDelay, 1), mean(sum.Delay, 1), mean(float64(sum.Backlog), 1), mean(sum.Queue, 1), mean(sum.Speed, 1),
+		t.add(shortNames(c.Controller)[i], mean(sum.FullDelay, 1), mean(sum.Delay, 1), mean(float64(sum.Backlog), 1), mean(sum.Queue, 1), mean(sum.Speed, 1),
 			count(int64(sum.VehiclesPerHour/float64(n)+0.5)), count(int64(sum.PassengersPerHour/float64(n)+0.5)))
 	}
 	if a.cli.JSON {
@@ -162,9 +162,21 @@ func trained(name string) (*policy.Policy, error) {
 	return policy.Load(name)
 }
 
-// shortName is a controller's name in a table: of a checkpoint the end of its path.
-func shortName(name string) string {
-	return strings.TrimSuffix(filepath.Base(name), ".safetensors")
+// shortNames are controllers' names in a table: of a checkpoint the end of its path,
+// with the folder where several end alike.
+func shortNames(names []string) []string {
+	short := make([]string, len(names))
+	times := map[string]int{}
+	for i, n := range names {
+		short[i] = strings.TrimSuffix(filepath.Base(n), ".safetensors")
+		times[short[i]]++
+	}
+	for i, n := range names {
+		if times[short[i]] > 1 {
+			short[i] = filepath.ToSlash(filepath.Join(filepath.Base(filepath.Dir(n)), short[i]))
+		}
+	}
+	return short
 }
 
 // explainSUMO adds what to do to an error of the simulation.

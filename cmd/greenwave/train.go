@@ -212,13 +212,16 @@ type trainingJSON struct {
 	Baselines    map[string]float64  `json:"test_baselines,omitempty"`
 	Improvements map[string]float64  `json:"test_improvements_percent,omitempty"`
 	PHolm        map[string]*float64 `json:"test_p_holm,omitempty"`
+	Last         trainer.Summary     `json:"last_10_episodes"`
+	All          trainer.Summary     `json:"all_episodes"`
 	Logged       uint64              `json:"logged"`
 	Synced       uint64              `json:"synced"`
 }
 
 func (c *trainCmd) report(a *app, cfg trainer.Config, res trainer.Result) error {
 	if a.cli.JSON {
-		j := trainingJSON{Experiment: res.Experiment, Seed: cfg.Seed, Episodes: res.Episodes, Interrupted: res.Interrupted, Best: res.Best, Logged: res.Report.Logged, Synced: res.Report.Synced}
+		j := trainingJSON{Experiment: res.Experiment, Seed: cfg.Seed, Episodes: res.Episodes, Interrupted: res.Interrupted, Best: res.Best, Logged: res.Report.Logged, Synced: res.Report.Synced,
+			Last: res.Curve.Last(10), All: res.Curve.Last(res.Episodes)}
 		if res.BestAt != nil {
 			j.BestEpisode, j.Validation = res.BestAt.Episode, res.BestAt.FullDelay
 		}
@@ -234,6 +237,10 @@ func (c *trainCmd) report(a *app, cfg trainer.Config, res trainer.Result) error 
 	if t := res.Test; t != nil {
 		a.printf("\n")
 		printTest(a, *t)
+	}
+	if last := res.Curve.Last(10); last.Episodes > 0 {
+		a.printf("last %s, exploring: full delay %.1f s (median %.1f s), plain delay %.1f s (median %.1f s); gridlocked %d, of all %d\n", of(last.Episodes, "episode"),
+			last.FullDelay, last.FullDelayMedian, last.Delay, last.DelayMedian, last.Gridlocked, res.Curve.Last(res.Episodes).Gridlocked)
 	}
 	where := "in " + filepath.Join(c.Out, "runs")
 	if d := res.Report.Destination; d != "" {
@@ -278,11 +285,34 @@ func meanDelay(metrics []sumo.Metrics) float64 {
 	return sum / float64(len(metrics))
 }
 
+// printCurves prints what each training came to: its best checkpoint in validation and
+// its last episodes, which still explore.
+func printCurves(a *app, results []trainer.Result) {
+	t := newTable("training", ">best at", ">full s", ">mean s", ">median", ">plain", ">median", ">gridlocks")
+	f := func(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }
+	for _, r := range results {
+		after, best := "-", "-"
+		if r.BestAt != nil {
+			after, best = strconv.Itoa(r.BestAt.Episode), f(r.BestAt.FullDelay)
+		}
+		last, all := r.Curve.Last(10), r.Curve.Last(len(r.Curve.FullDelay))
+		t.add(r.Experiment, after, best, f(last.FullDelay), f(last.FullDelayMedian), f(last.Delay), f(last.DelayMedian),
+			fmt.Sprintf("%d, %d", last.Gridlocked, all.Gridlocked))
+	}
+	a.print(t)
+	a.printf("best at: episode and full delay of the best validation; then full and plain delay\nof the last 10 episodes, which explore; gridlocks among these and among all\n")
+}
+
 // pooled compares all seeds together: in each scenario the mean over the trainings
 // with the baselines, which are the same for all.
 func (c *trainCmd) pooled(a *app, results []trainer.Result) error {
 	first := results[0].Test
-	if first == nil || a.cli.JSON {
+	if a.cli.JSON {
+		return nil
+	}
+	a.title(fmt.Sprintf("All %d trainings", len(results)))
+	printCurves(a, results)
+	if first == nil {
 		return nil
 	}
 	pooled := trainer.Test{Scenarios: first.Scenarios, Learned: make([]sumo.Metrics, len(first.Learned))}
@@ -305,7 +335,7 @@ func (c *trainCmd) pooled(a *app, results []trainer.Result) error {
 	if err := trainer.Judge(pooled.Learned, pooled.Baselines); err != nil {
 		return err
 	}
-	a.title(fmt.Sprintf("All %d trainings together: the mean over them in each scenario", len(results)))
+	a.printf("\ntogether, the mean over them in each scenario:\n")
 	printTest(a, pooled)
 	return nil
 }

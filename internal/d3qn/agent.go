@@ -20,6 +20,7 @@ type Agent struct {
 	rng     *rand.Rand
 	online  *nn.Net
 	target  *nn.Net
+	policy  *nn.Net // moving mean of online: what acts
 	adam    *nn.Adam
 	memory  *replay
 	actors  []actor
@@ -81,8 +82,14 @@ func New(cfg Config, choices []int, inputs int, seed uint64) (*Agent, error) {
 		return nil, err
 	}
 	target.CopyFrom(online)
+	// Its first weights are replaced at once: no random numbers for them.
+	policy, err := nn.New(shape, rand.New(rand.NewPCG(0, 0)))
+	if err != nil {
+		return nil, err
+	}
+	policy.CopyFrom(online)
 	a := &Agent{
-		cfg: cfg, source: source, rng: rng, online: online, target: target, adam: nn.NewAdam(online),
+		cfg: cfg, source: source, rng: rng, online: online, target: target, policy: policy, adam: nn.NewAdam(online),
 		memory: newReplay(cfg.Memory, cfg.Prioritised), actors: make([]actor, len(choices)),
 	}
 	for i, n := range choices {
@@ -98,17 +105,22 @@ func New(cfg Config, choices []int, inputs int, seed uint64) (*Agent, error) {
 	return a, nil
 }
 
-// Net returns the network that is learning. It changes with each Update.
-func (a *Agent) Net() *nn.Net { return a.online }
+// Net returns the network that acts: the moving mean of the one that is learning.
+// It changes with each Update.
+func (a *Agent) Net() *nn.Net { return a.policy }
+
+// Learning returns the network that is learning.
+func (a *Agent) Learning() *nn.Net { return a.online }
 
 // Values returns the values of an actor's actions in a state, one for each action
 // that the network has. The result is valid until the next call.
 func (a *Agent) Values(actorIndex int, state []float32) []float32 {
-	return a.online.Forward(&a.acting, nn.Matrix{Rows: 1, Cols: len(state), Data: state}, a.actors[actorIndex].exists).Data
+	return a.policy.Forward(&a.acting, nn.Matrix{Rows: 1, Cols: len(state), Data: state}, a.actors[actorIndex].exists).Data
 }
 
-// Act chooses an actor's action. mask says which of its actions are allowed. With probability epsilon it is random: the present one
-// with the configuration's KeepShare, where it is allowed, else any allowed one.
+// Act chooses an actor's action. mask says which of its actions are allowed. With
+// probability epsilon it is random: the present one with the configuration's
+// KeepShare, where it is allowed, else any allowed one.
 func (a *Agent) Act(actorIndex int, state []float32, mask []bool, present int, epsilon float64) int {
 	if epsilon > 0 && a.rng.Float64() < epsilon {
 		if present >= 0 && mask[present] && a.rng.Float64() < a.cfg.KeepShare {
@@ -238,5 +250,7 @@ func (a *Agent) Update(done float64) (loss float64, ok bool, err error) {
 	a.adam.Update(a.online, a.cfg.RateAt(done))
 	a.target.Polyak(a.online, float32(a.cfg.Tau))
 	a.updates++
+	// A plain mean at first: the initial weights must not stay in it for long.
+	a.policy.Polyak(a.online, float32(max(a.cfg.Average, 1/float64(a.updates))))
 	return loss, true, nil
 }

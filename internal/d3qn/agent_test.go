@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/greenwave-traffic/greenwave/internal/nn"
 )
 
 // chain is a corridor of n places: right from the last one ends with reward 1, left
@@ -52,7 +54,7 @@ func chain(t *testing.T, cfg Config, n, episodes int) *Agent {
 }
 
 func small(c Config) Config {
-	c.Hidden, c.Gamma, c.LearningRate, c.Warmup, c.Memory, c.Tau, c.Batch = []int{24}, 0.9, 3e-3, 64, 4000, 0.02, 32
+	c.Hidden, c.Gamma, c.LearningRate, c.Warmup, c.Memory, c.Tau, c.Average, c.Batch = []int{24}, 0.9, 3e-3, 64, 4000, 0.02, 0.02, 32
 	return c
 }
 
@@ -193,5 +195,35 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 	if got := c.RateAt(1); math.Abs(got-5e-5) > 1e-12 {
 		t.Errorf("final rate %g", got)
+	}
+}
+
+// What acts is the mean of the weights: a plain one at first, then a moving one.
+func TestPolicyIsTheMeanOfTheWeights(t *testing.T) {
+	for _, share := range []float64{1, 0.25} {
+		a, err := New(Config{Hidden: []int{4}, Average: share, Warmup: 1, Batch: 4}, []int{2}, 1, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both := []bool{true, true}
+		for i := range 8 {
+			a.Observe(0, []float32{float32(i)}, i%2, float64(i%3), []float32{float32(i + 1)}, both, false, false)
+		}
+		last := func(n *nn.Net) float64 { p := n.Params(); return float64(p[0].Data[0]) }
+		mean, moved := 0.0, false
+		for update := 1; update <= 10; update++ {
+			before := last(a.online)
+			if _, ok, err := a.Update(0.5); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			moved = moved || last(a.online) != before
+			mean += max(share, 1/float64(update)) * (last(a.online) - mean)
+			if got := last(a.Net()); math.Abs(got-mean) > 1e-6 {
+				t.Fatalf("share %g, update %d: the policy has %g, the mean is %g", share, update, got, mean)
+			}
+		}
+		if !moved {
+			t.Error("no update moved the weight that is looked at")
+		}
 	}
 }

@@ -15,6 +15,7 @@ type Config struct {
 	FinalRate     float64 `json:"final_rate"`     // share of the learning rate at the end of the training; default 0.1
 	Batch         int     `json:"batch"`          // transitions of an update; default 64
 	Tau           float64 `json:"tau"`            // Polyak step of the target network; default 0.005
+	Average       float64 `json:"average"`        // share that each update has in the policy, a moving mean of the weights; 1: the last weights; default 1e-3
 	Memory        int     `json:"memory"`         // transitions kept; default 100,000
 	Clip          float64 `json:"clip"`           // largest norm of the gradient; default 10
 	Warmup        int     `json:"warmup"`         // transitions before the first update; default 500
@@ -34,7 +35,7 @@ func (c Config) WithDefaults() Config {
 		c.Hidden = []int{128, 128}
 	}
 	for field, value := range map[*float64]float64{
-		&c.Gamma: 0.97, &c.LearningRate: 5e-4, &c.FinalRate: 0.1, &c.Tau: 0.005, &c.Clip: 10, &c.Epsilon: 1,
+		&c.Gamma: 0.97, &c.LearningRate: 5e-4, &c.FinalRate: 0.1, &c.Tau: 0.005, &c.Average: 1e-3, &c.Clip: 10, &c.Epsilon: 1,
 		&c.FinalEpsilon: 0.02, &c.EpsilonShare: 0.4, &c.KeepShare: 0.5, &c.Alpha: 0.6, &c.Beta: 0.4, &c.PriorityFloor: 1e-3,
 	} {
 		if *field == 0 {
@@ -56,7 +57,7 @@ func (c Config) Check() error {
 		v        float64
 		min, max float64
 	}{
-		{"gamma", c.Gamma, 0, 1}, {"learning_rate", c.LearningRate, 0, 1}, {"final_rate", c.FinalRate, 0, 1}, {"tau", c.Tau, 0, 1},
+		{"gamma", c.Gamma, 0, 1}, {"learning_rate", c.LearningRate, 0, 1}, {"final_rate", c.FinalRate, 0, 1}, {"tau", c.Tau, 0, 1}, {"average", c.Average, 1e-9, 1},
 		{"clip", c.Clip, 0, 1e9}, {"epsilon", c.Epsilon, 0, 1}, {"final_epsilon", c.FinalEpsilon, 0, 1},
 		{"epsilon_share", c.EpsilonShare, 0, 1}, {"keep_share", c.KeepShare, 0, 1}, {"alpha", c.Alpha, 0, 1}, {"beta", c.Beta, 0, 1},
 		{"steps", float64(c.Steps), 1, 100}, {"batch", float64(c.Batch), 1, 1 << 16}, {"memory", float64(c.Memory), 1, 1 << 30},

@@ -2,6 +2,7 @@ package d3qn
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/greenwave-traffic/greenwave/internal/nn"
 	"github.com/greenwave-traffic/greenwave/internal/safetensors"
@@ -29,6 +30,14 @@ const (
 	counters
 )
 
+// weights returns the networks and the optimiser's moments, sharing their memory.
+func (a *Agent) weights(prefix string) []safetensors.Tensor {
+	return slices.Concat(Weights(a.online, prefix+"online."), Weights(a.target, prefix+"target."), Weights(a.policy, prefix+"policy."), []safetensors.Tensor{
+		safetensors.Float32(prefix+"adam.first", a.adam.First, len(a.adam.First)),
+		safetensors.Float32(prefix+"adam.second", a.adam.Second, len(a.adam.Second)),
+	})
+}
+
 // Tensors returns all that an agent has learned and remembers, under names that
 // begin with prefix: an agent that is made with the same configuration and restored
 // from them goes on with the same bits. Between episodes only: an actor that waits
@@ -46,26 +55,18 @@ func (a *Agent) Tensors(prefix string) ([]safetensors.Tensor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("agent: random numbers: %w", err)
 	}
-	list := append(Weights(a.online, prefix+"online."), Weights(a.target, prefix+"target.")...)
-	list = append(list,
-		safetensors.Float32(prefix+"adam.first", a.adam.First, len(a.adam.First)),
-		safetensors.Float32(prefix+"adam.second", a.adam.Second, len(a.adam.Second)),
-		safetensors.Bytes(prefix+"random", source, len(source)))
+	list := append(a.weights(prefix), safetensors.Bytes(prefix+"random", source, len(source)))
 	return append(list, a.memory.tensors(prefix+"replay.", a.online.Config(), int64(a.updates), int64(a.adam.Step))...), nil
 }
 
 // Restore takes over what Tensors returned for an agent of the same configuration.
 func (a *Agent) Restore(f *safetensors.File, prefix string) error {
-	list := append(Weights(a.online, prefix+"online."), Weights(a.target, prefix+"target.")...)
 	shape, _ := f.Shape(prefix + "random")
 	if len(shape) != 1 || shape[0] > 1000 {
 		shape = []int{0}
 	}
 	source := make([]byte, shape[0])
-	list = append(list,
-		safetensors.Float32(prefix+"adam.first", a.adam.First, len(a.adam.First)),
-		safetensors.Float32(prefix+"adam.second", a.adam.Second, len(a.adam.Second)),
-		safetensors.Bytes(prefix+"random", source, len(source)))
+	list := append(a.weights(prefix), safetensors.Bytes(prefix+"random", source, len(source)))
 	for _, t := range list {
 		if err := f.Read(t); err != nil {
 			return err

@@ -49,7 +49,7 @@ func save(t *testing.T, a *Agent) string {
 }
 
 func weights(a *Agent) (all []float32) {
-	for _, p := range a.online.Params() {
+	for _, p := range append(a.online.Params(), a.policy.Params()...) {
 		all = append(all, p.Data...)
 	}
 	return all

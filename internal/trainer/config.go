@@ -34,14 +34,15 @@ type Config struct {
 	Reward     sumo.Weights    `json:"reward"`     // default: delay 1
 	Passengers sumo.Passengers `json:"passengers"` // by vehicle type; default: Davao's mean occupancies
 
-	Episodes    int         `json:"episodes"`     // default 100
-	Seed        int         `json:"seed"`         // of everything that is random; default 1
-	Workers     int         `json:"workers"`      // SUMO processes side by side; part of the result like a seed; default 2
-	Separate    bool        `json:"separate"`     // a network for each signal instead of one for all
-	Frames      int         `json:"frames"`       // decisions that a state shows; default 1
-	RewardScale float64     `json:"reward_scale"` // of the standardised reward; default 0.1
-	Updates     float64     `json:"updates"`      // updates for each signal's decision; default 1
-	Agent       d3qn.Config `json:"agent"`        //
+	Episodes      int         `json:"episodes"`       // default 100
+	Seed          int         `json:"seed"`           // of everything that is random; default 1
+	Workers       int         `json:"workers"`        // SUMO processes side by side; part of the result like a seed; default 2
+	Separate      bool        `json:"separate"`       // a network for each signal instead of one for all
+	Frames        int         `json:"frames"`         // decisions that a state shows; default 1
+	RewardScale   float64     `json:"reward_scale"`   // of the standardised reward; default 0.1
+	RewardChanges bool        `json:"reward_changes"` // learn from how the reward changes, which has the same best policy
+	Updates       float64     `json:"updates"`        // updates for each signal's decision; default 1
+	Agent         d3qn.Config `json:"agent"`          //
 
 	ValidateEvery   int      `json:"validate_every"`   // episodes between validations, each with a checkpoint; default a tenth of the episodes
 	ValidationSeeds int      `json:"validation_seeds"` // SUMO seeds of each validation; default 3

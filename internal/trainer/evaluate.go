@@ -82,6 +82,11 @@ func (t *trainer) one(ctx context.Context, env *sumo.Env, c controller.Controlle
 	return o, err
 }
 
+// newBaseline returns makers of a controller that is not trained.
+func newBaseline(name string) func() (controller.Controller, error) {
+	return func() (controller.Controller, error) { return controller.New(name) }
+}
+
 // greedy returns makers of the present policy as a controller that does not explore.
 func (t *trainer) greedy() func() (controller.Controller, error) {
 	return func() (controller.Controller, error) { return t.policy(0).Controller(), nil }

@@ -15,7 +15,8 @@ type learner struct {
 	signals int
 	norm    policy.Norm
 	reward  scale
-	debt    float64 // updates that are due
+	debt    float64     // updates that are due
+	last    [][]float64 // with cfg.RewardChanges, by worker and signal: the reward before; nil at the beginning of an episode
 
 	losses  float64 // in this round
 	updates int
@@ -28,6 +29,7 @@ type scale struct {
 
 func newLearner(cfg Config, layout policy.Layout, norm policy.Norm, reward scale) (*learner, error) {
 	l := &learner{cfg: cfg, signals: len(layout.Signals), norm: norm, reward: reward}
+	l.last = make([][]float64, cfg.Workers)
 	inputs := layout.Features(cfg.Frames, norm).Len()
 	agent := cfg.Agent
 	agent.Frames = cfg.Frames
@@ -118,9 +120,29 @@ func (l *learner) lossMean() *float64 {
 	return new(l.losses / float64(l.updates))
 }
 
+// learned returns what is learned from for a reward: the reward, or, with
+// RewardChanges, how it has changed. Over an episode the discounted sum of the
+// changes is (1 − gamma) times that of the rewards, up to a constant, so the same
+// policy is best; but what no action can change soon, as a queue that has grown for
+// an hour, has no part in it. last is updated.
+func (c Config) learned(rewards []float64, last *[]float64) []float64 {
+	if !c.RewardChanges {
+		return rewards
+	}
+	changes := make([]float64, len(rewards))
+	for s := range rewards {
+		if *last != nil {
+			changes[s] = rewards[s] - (*last)[s]
+		}
+	}
+	*last = append((*last)[:0], rewards...)
+	return changes
+}
+
 // forget drops what a worker's unfinished n-step returns hold, after a simulation
 // that failed.
 func (l *learner) forget(worker int) {
+	l.last[worker] = nil
 	for s := range l.signals {
 		agent, actor := l.actor(worker, s)
 		agent.Forget(actor)
@@ -129,8 +151,12 @@ func (l *learner) forget(worker int) {
 
 // remember tells the agents what a worker's decision led to.
 func (l *learner) remember(worker int, before [][]float32, actions []int, step sumo.Step, after [][]float32, o *sumo.Observation) {
+	rewards := l.cfg.learned(step.Rewards, &l.last[worker])
 	for s := range l.signals {
 		agent, actor := l.actor(worker, s)
-		agent.Observe(actor, before[s], actions[s], l.standardise(s, step.Rewards[s]), after[s], o.Signals[s].Mask, false, step.Done)
+		agent.Observe(actor, before[s], actions[s], l.standardise(s, rewards[s]), after[s], o.Signals[s].Mask, false, step.Done)
+	}
+	if step.Done {
+		l.last[worker] = nil
 	}
 }

@@ -100,6 +100,7 @@ func (t *trainer) record(w *worker) error {
 	if len(w.failures) > 0 {
 		info["failed_simulations"] = w.failures
 	}
+	t.curve.add(w.episode, m.FullDelay, m.Delay)
 	e := greenwave.Episode{
 		EpisodeNumber: w.episode, ScenarioInfo: info, TotalReward: w.reward, StepsCompleted: new(w.number), EpsilonValue: new(w.epsilon),
 		AvgLoss: t.learner.lossMean(), MemorySize: new(t.learner.memory()),
@@ -111,6 +112,7 @@ func (t *trainer) record(w *worker) error {
 		Extra: greenwave.Extra{
 			"full_delay": m.FullDelay, "delay": m.Delay, "backlog": m.Backlog, "stops": m.Stops, "vehicles_per_hour": m.VehiclesPerHour,
 			"pt_delay": m.PTDelay, "teleports": m.Teleports, "collisions": m.Collisions,
+			"gridlocked": t.curve.gridlocked(m.FullDelay),
 		},
 	}
 	if m.TravelTimeIndex > 0 {

@@ -27,6 +27,7 @@ type state struct {
 	BestPath string      `json:"best_path"`
 	BestID   string      `json:"best_id"`
 	Minutes  float64     `json:"minutes"`
+	Curve    Curve       `json:"curve"`
 	// What must be the same for the training to go on as it would have.
 	Config  json.RawMessage `json:"config"`
 	Network string          `json:"network_sha256"`
@@ -96,7 +97,7 @@ func (t *trainer) save() error {
 	}
 	s := state{
 		Next: t.next, Ticks: t.ticks, Debt: t.learner.debt, Agents: len(t.learner.agents), Reward: t.learner.reward,
-		Best: t.best, BestPath: t.bestPath, BestID: t.bestID, Minutes: t.minutes(),
+		Best: t.best, BestPath: t.bestPath, BestID: t.bestID, Minutes: t.minutes(), Curve: t.curve,
 		Config: config, Network: t.network.Hash, Demand: t.demand,
 	}
 	text, err := json.Marshal(s)
@@ -154,7 +155,7 @@ func (t *trainer) restore() (found bool, err error) {
 		}
 	}
 	t.next, t.ticks, t.learner.debt = s.Next, s.Ticks, s.Debt
-	t.best, t.bestPath, t.bestID, t.trained = s.Best, s.BestPath, s.BestID, s.Minutes
+	t.best, t.bestPath, t.bestID, t.trained, t.curve = s.Best, s.BestPath, s.BestID, s.Minutes, s.Curve
 	return true, nil
 }
 

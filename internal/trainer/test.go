@@ -50,7 +50,7 @@ func (t *trainer) test(ctx context.Context) (*Test, error) {
 	}
 	arms := make([][]outcome, len(t.cfg.Baselines))
 	for i, name := range t.cfg.Baselines {
-		if arms[i], err = t.measure(ctx, scenarios, func() (controller.Controller, error) { return controller.New(name) }, nil); err != nil {
+		if arms[i], err = t.measure(ctx, scenarios, newBaseline(name), nil); err != nil {
 			return nil, fmt.Errorf("test: %w", err)
 		}
 	}

@@ -52,6 +52,7 @@ type Result struct {
 	BestAt      *Validation // nil when there was none
 	Test        *Test       // nil without test demand
 	Episodes    int         // trained in all
+	Curve       Curve       // of all episodes, those before a resume included
 	Interrupted bool
 	Report      greenwave.Report
 }
@@ -84,6 +85,7 @@ type trainer struct {
 	best       *Validation
 	bestPath   string
 	bestID     string // of its checkpoint
+	curve      Curve
 }
 
 // Train trains, validates and tests, and records all of it. stop, when it is done,
@@ -109,7 +111,7 @@ func Train(ctx context.Context, stop <-chan struct{}, cfg Config, opt Options) (
 	}
 	t.run = run
 	res, err = t.train(ctx, stop)
-	res.Experiment = opt.Experiment
+	res.Experiment, res.Curve = opt.Experiment, t.curve
 	switch {
 	case errors.Is(err, ErrInterrupted), errors.Is(err, context.Canceled):
 		res.Interrupted = true
@@ -184,6 +186,9 @@ func (t *trainer) train(ctx context.Context, stop <-chan struct{}) (Result, erro
 	}
 	if !resumed {
 		if err := t.calibrate(ctx); err != nil {
+			return Result{}, err
+		}
+		if err := t.measureProgram(ctx); err != nil {
 			return Result{}, err
 		}
 	}
@@ -278,12 +283,14 @@ func (t *trainer) calibrate(ctx context.Context) error {
 		seed := firstSeed/2 + t.cfg.Seed*len(calibration) + i
 		s := t.cfg.scenario(t.demand.Training[i%len(t.demand.Training)], seed, t.cfg.Horizons[0])
 		features.Reset()
+		var last []float64
 		err := t.simulate(ctx, t.workers[0].env, by.controller, s, func(_ []int, step sumo.Step, o *sumo.Observation) {
+			rewards := t.cfg.learned(step.Rewards, &last)
 			for k, state := range features.See(o) {
 				measure.Add(state)
 				if by.rewards {
-					sum[k] += step.Rewards[k]
-					squares[k] += step.Rewards[k] * step.Rewards[k]
+					sum[k] += rewards[k]
+					squares[k] += rewards[k] * rewards[k]
 				}
 			}
 			if by.rewards {

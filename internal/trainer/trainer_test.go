@@ -249,7 +249,7 @@ func TestDivergenceStopsWithTheLastGoodCheckpoint(t *testing.T) {
 	tr := &trainer{cfg: cfg, opt: options(t, dir), logger: slog.New(slog.DiscardHandler), next: 1}
 	tr.opt.Progress = func(p Progress) {
 		if p.Validation != nil {
-			tr.learner.agents[0].Net().Params()[0].Data[0] = float32(math.NaN())
+			tr.learner.agents[0].Learning().Params()[0].Data[0] = float32(math.NaN())
 		}
 	}
 	if err := tr.prepare(t.Context()); err != nil {
