@@ -57,7 +57,7 @@ func (s *Store) PutAlert(ctx context.Context, a store.Alert) error {
 		return s.wrap("keep an alert", err)
 	}
 	defer t.close(ctx)
-	b := t.batch()
+	b := t.batch(ctx)
 	b.Queue(`INSERT INTO alerts (id, rule, severity, experiment_id, run_id, state, opened_at, last_seen_at, resolved_at,
 		message, what_to_do, value, episode_number, notified_at, notified_state)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
@@ -76,13 +76,7 @@ func (s *Store) PutAlert(ctx context.Context, a store.Alert) error {
 
 // SilenceAlert says until when nothing is sent: see store.Alerter.
 func (s *Store) SilenceAlert(ctx context.Context, id string, until time.Time) error {
-	ctx, cancel := s.command(ctx)
-	defer cancel()
-	tag, err := s.pool.Exec(ctx, `UPDATE alerts SET silenced_until = $2 WHERE id = $1`, uuidArg(id), timeOrNull(until))
-	if err == nil && tag.RowsAffected() == 0 {
-		return fmt.Errorf("alert %s: %w", id, store.ErrNotFound)
-	}
-	return s.wrap("silence an alert", noAnswer(ctx, err))
+	return s.wrap("silence alert "+id, s.change(ctx, `UPDATE alerts SET silenced_until = $2 WHERE id = $1`, uuidArg(id), timeOrNull(until)))
 }
 
 func uuidOrNull(id string) any {

@@ -33,7 +33,7 @@ func (s *Store) wrap(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	for _, class := range []error{store.ErrTemporary, store.ErrAuth, store.ErrRefused, store.ErrSchema,
+	for _, class := range []error{store.ErrForbidden, store.ErrTemporary, store.ErrAuth, store.ErrRefused, store.ErrSchema,
 		store.ErrCursorMoved, store.ErrExperimentDeleted, store.ErrNotFound} {
 		if errors.Is(err, class) {
 			return err
@@ -59,6 +59,9 @@ func classify(err error) (text string, class error) {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		hint, class := classifyCode(pg.Code)
+		if pg.Code == "42501" && strings.Contains(pg.Message, "row-level security") {
+			return describe(pg) + ": it belongs to somebody else, who has not shared it for writing", store.ErrForbidden
+		}
 		if strings.Contains(pg.Message, "Tenant or user not found") { // Supabase's pooler
 			class, hint = store.ErrAuth, ": the user of Supabase's pooler is postgres.PROJECT"
 		}

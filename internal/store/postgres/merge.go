@@ -96,7 +96,7 @@ func mergeStatements(s *record.Schema) mergeSQL {
 // writing.
 func (t *txn) merge(ctx context.Context, table int, experimentID, owner, runID string, rows []*store.Entry, c *counts) error {
 	m := &merging[table]
-	create := t.batch()
+	create := t.batch(ctx)
 	create.Queue(m.create)
 	if err := t.send(ctx, create); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (t *txn) merge(ctx context.Context, table int, experimentID, owner, runID s
 		return err
 	}
 	var repeated, lost, displaced int
-	b := t.batch()
+	b := t.batch(ctx)
 	b.Queue(m.contest).Query(func(found pgx.Rows) error {
 		for found.Next() {
 			var (

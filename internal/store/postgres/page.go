@@ -57,11 +57,11 @@ func (s *Store) stretch(ctx context.Context, schema *record.Schema, experimentID
 	defer cancel(nil)
 	timer := time.AfterFunc(s.timeout, func() { cancel(errNoAnswer) })
 	defer timer.Stop()
-	conn, err := s.pool.Acquire(ctx)
+	conn, end, err := s.reading(ctx)
 	if err != nil {
 		return 0, last, false, noAnswer(ctx, err)
 	}
-	defer conn.Release()
+	defer end()
 	if err := s.checkVersion(ctx, conn); err != nil {
 		return 0, last, false, noAnswer(ctx, err)
 	}

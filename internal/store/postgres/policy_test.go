@@ -53,6 +53,7 @@ var subjects = map[string]subject{
 	"experiments":                  {"experiment", "", ""},
 	"experiment_members":           {"member", "experiment_id, user_id, role", "$e, gen_random_uuid(), 'read'"},
 	"greenwave_schema_version":     {"version", "", ""},
+	"api_tokens":                   {"private", "", ""},
 	"training_runs":                {"record", "experiment_id, id, experiment_name, source, started_at", "$e, gen_random_uuid(), 'x', 'import', now()"},
 	"dead_letters":                 {"record", "run_id, seq, kind, reason, location", "$r, $n, 'step', 'x', 'x'"},
 	"alerts":                       {"record", "experiment_id, id, rule, severity, state, opened_at, last_seen_at, message, what_to_do", "$e, gen_random_uuid(), 'r', 'info', 'firing', now(), now(), 'm', 'w'"},
@@ -273,6 +274,10 @@ func checkTable(t *testing.T, tx pgx.Tx, c caller, table string, s subject) {
 			of = "id"
 		}
 		expect("select", fmt.Sprintf("SELECT 1 FROM %s WHERE %s = '%s'", table, of, oldA), c.rows(owner, 1))
+	case "private":
+		expect("select", "SELECT 1 FROM "+table, map[bool]int{true: 0, false: refused}[server])
+		expect("insert", "INSERT INTO api_tokens (id, name, token_hash, scopes, created_at, expires_at) VALUES (gen_random_uuid(), 'x', repeat('a', 64), 'read', now(), now())", may(server))
+		expect("update", "UPDATE api_tokens SET revoked_at = NULL", map[bool]int{true: 0, false: refused}[server])
 	case "version":
 		want := c.rows(c.role == "authenticated" || server, 1)
 		expect("select", "SELECT 1 FROM greenwave_schema_version WHERE version_id = 1", want)

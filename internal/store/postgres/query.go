@@ -47,6 +47,12 @@ func (s *Store) Query(ctx context.Context, sql string) (*store.Table, error) {
 		defer stop()
 		tx.Rollback(undo)
 	}
+	if id, ok := store.IdentityOf(ctx); ok {
+		if _, err := tx.Exec(ctx, assume, id.Role, id.Claims); err != nil {
+			end()
+			return fail(err)
+		}
+	}
 	rows, err := tx.Query(ctx, sql, pgx.QueryExecModeDescribeExec, textFormat)
 	if err != nil {
 		end()

@@ -104,6 +104,9 @@ func findOrMake(ctx context.Context, tx pgx.Tx, run *store.Run) (id string, err 
 	}
 	err = tx.QueryRow(ctx, `SELECT id::text FROM experiments WHERE experiment_name = $1 FOR NO KEY UPDATE`, run.Experiment).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
+		if err := notYours(ctx, fmt.Sprintf("experiment %q", run.Experiment)); err != nil {
+			return "", err
+		}
 		return "", fmt.Errorf("%w: experiment %q was deleted at this moment", store.ErrTemporary, run.Experiment)
 	}
 	return id, err
@@ -170,7 +173,10 @@ func (s *Store) inTx(ctx context.Context, opt pgx.TxOptions, fn func(context.Con
 	ctx, cancel := s.command(ctx)
 	defer cancel()
 	err := pgx.BeginTxFunc(ctx, s.pool, opt, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d", s.timeout.Milliseconds())); err != nil {
+		b := &pgx.Batch{}
+		b.Queue(fmt.Sprintf("SET LOCAL statement_timeout = %d", s.timeout.Milliseconds()))
+		queueAssume(ctx, b)
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
 			return err
 		}
 		return fn(ctx, tx)

@@ -31,7 +31,7 @@ func (s *Store) replay(ctx context.Context, b *store.Batch) (store.Result, error
 	}
 	same := *b
 	same.From = uint64(look.cursor)
-	if err := look.check(&same); err != nil {
+	if err := look.check(ctx, &same); err != nil {
 		return store.Result{}, err
 	}
 	letters, err := t.letters(ctx, b)
@@ -55,7 +55,7 @@ func (s *Store) replay(ctx context.Context, b *store.Batch) (store.Result, error
 	if err := r.write(ctx, entries); err != nil {
 		return store.Result{}, err
 	}
-	last := t.batch()
+	last := t.batch(ctx)
 	if len(r.done) > 0 {
 		last.Queue("DELETE FROM dead_letters WHERE run_id = $1 AND seq = ANY ($2)", b.RunID, r.done)
 	}
@@ -79,7 +79,7 @@ func (t *txn) letters(ctx context.Context, b *store.Batch) (map[uint64]bool, err
 		seqs = append(seqs, int64(d.Seq))
 	}
 	found := map[uint64]bool{}
-	q := t.batch()
+	q := t.batch(ctx)
 	q.Queue("SELECT seq FROM dead_letters WHERE run_id = $1 AND seq = ANY ($2)", b.RunID, seqs).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var seq int64
@@ -107,7 +107,7 @@ func (r *replaying) write(ctx context.Context, entries []store.Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	save := r.t.batch()
+	save := r.t.batch(ctx)
 	save.Queue("SAVEPOINT part")
 	if err := r.t.send(ctx, save); err != nil {
 		return err
@@ -126,7 +126,7 @@ func (r *replaying) write(ctx context.Context, entries []store.Entry) error {
 	if !errors.Is(wrapped, store.ErrRefused) {
 		return err
 	}
-	undo := r.t.batch()
+	undo := r.t.batch(ctx)
 	undo.Queue("ROLLBACK TO SAVEPOINT part")
 	undo.Queue("RELEASE SAVEPOINT part")
 	if err := r.t.send(ctx, undo); err != nil {
@@ -156,7 +156,7 @@ func (r *replaying) writePart(ctx context.Context, part *store.Batch) (counts, e
 			return c, err
 		}
 	}
-	b := r.t.batch()
+	b := r.t.batch(ctx)
 	look := *r.look
 	if len(settled.Changes) > 0 {
 		// What an earlier part changed is there by now.

@@ -106,11 +106,11 @@ func (s *Store) page(ctx context.Context, d *decoder, experimentID string, p *po
 	defer cancel(nil)
 	timer := time.AfterFunc(s.timeout, func() { cancel(errNoAnswer) })
 	defer timer.Stop()
-	conn, err := s.pool.Acquire(ctx)
+	conn, end, err := s.reading(ctx)
 	if err != nil {
 		return 0, false, noAnswer(ctx, err)
 	}
-	defer conn.Release()
+	defer end()
 	if err := s.checkVersion(ctx, conn); err != nil {
 		return 0, false, noAnswer(ctx, err)
 	}

@@ -31,7 +31,7 @@ func (s *Store) begin(ctx context.Context) (*txn, error) {
 }
 
 // batch returns an empty batch of statements, preceded by BEGIN if need be.
-func (t *txn) batch() *pgx.Batch {
+func (t *txn) batch(ctx context.Context) *pgx.Batch {
 	b := &pgx.Batch{}
 	if !t.begun {
 		t.begun = true
@@ -39,6 +39,7 @@ func (t *txn) batch() *pgx.Batch {
 		// Local to the transaction: a setting of the session would stay with the
 		// pooler's connection, and as a startup parameter poolers refuse it.
 		b.Queue(fmt.Sprintf("SET LOCAL statement_timeout = %d", t.s.timeout.Milliseconds()))
+		queueAssume(ctx, b)
 	}
 	return b
 }

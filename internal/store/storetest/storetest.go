@@ -65,6 +65,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"Page", testPage},
 		{"Watch", testWatch},
 		{"Alerts", testAlerts},
+		{"Tokens", testTokens},
 		{"Query", testQuery},
 		{"QueryIsReadOnly", testQueryIsReadOnly},
 		{"NotFound", testNotFound},

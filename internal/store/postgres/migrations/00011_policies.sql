@@ -238,8 +238,10 @@ BEGIN
               AND polrelid IN (SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace) LOOP
         EXECUTE format('DROP POLICY %I ON %s', p.polname, p.on_table);
     END LOOP;
+    -- Who could read the version may still do so.
+    ALTER TABLE greenwave_schema_version DISABLE ROW LEVEL SECURITY;
     FOR t IN SELECT c.oid::regclass AS name, c.relkind FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace
-              AND c.relname IN ('experiments', 'experiment_members', 'greenwave_schema_version', 'training_runs', 'dead_letters', 'alerts',
+              AND c.relname IN ('experiments', 'experiment_members', 'training_runs', 'dead_letters', 'alerts',
                   'training_episodes', 'training_steps', 'model_checkpoints', 'validation_results', 'baseline_comparisons', 'run_resources',
                   'experiments_archive', 'training_episodes_archive', 'training_steps_archive', 'model_checkpoints_archive',
                   'validation_results_archive', 'baseline_comparisons_archive', 'run_resources_archive', 'real_time_training', 'performance_analytics') LOOP
