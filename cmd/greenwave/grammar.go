@@ -29,6 +29,7 @@ type cli struct {
 
 	Alerts alertsCmd `cmd:"" group:"watch" help:"List alerts, silence one, or test a channel."`
 
+	Token   tokenCmd   `cmd:"" group:"manage" help:"Make, list and revoke the tokens with which trainers and people reach a server."`
 	Migrate migrateCmd `cmd:"" group:"manage" help:"Lay out the tables, or say which version they have."`
 	Demo    demoCmd    `cmd:"" group:"manage" help:"Train a small controller, kill it, resume, sync, verify and query: in seconds, without services."`
 	Version versionCmd `cmd:"" group:"manage" help:"Print the version."`

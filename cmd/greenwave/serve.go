@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/greenwave-traffic/greenwave/internal/access"
 	"github.com/greenwave-traffic/greenwave/internal/alert"
 	"github.com/greenwave-traffic/greenwave/internal/importer"
 	"github.com/greenwave-traffic/greenwave/internal/server"
@@ -23,6 +24,7 @@ type serveCmd struct {
 	Listen    string   `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on. Anything but a loopback address needs --token-file or GREENWAVE_TOKEN."`
 	Watch     []string `placeholder:"DIR" sep:"none" help:"Sync this folder while it grows: journals of runs, and logs such as production_logs. May be repeated."`
 	TokenFile string   `placeholder:"FILE" help:"File with the tokens that callers must show, one a line. Without it: GREENWAVE_TOKEN."`
+	Auth      bool     `help:"Let in the database's own tokens (greenwave token create) and, with SUPABASE_URL, the users of that Supabase project, each to what it may see. Users need PostgreSQL."`
 	Host      []string `placeholder:"NAME" help:"Name by which the server is called, beside localhost; * for any. With tokens: any, unless this is given."`
 	Net       string   `placeholder:"FILE" help:"SUMO network (.net.xml) to draw for experiments whose own is not on this machine."`
 	Rules     string   `placeholder:"FILE" help:"Rules and channels of alerts, as docs/alerts.md has it. Default: alerts.json where it is there, else all rules without a channel."`
@@ -41,10 +43,10 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	hosts := c.Host
-	if len(tokens) == 0 && !loopback(c.Listen) {
-		return &usageError{fmt.Errorf("--listen %s can be reached from other machines, and no token is set", c.Listen), "set GREENWAVE_TOKEN or give --token-file, or listen on 127.0.0.1"}
+	if len(tokens) == 0 && !c.Auth && !loopback(c.Listen) {
+		return &usageError{fmt.Errorf("--listen %s can be reached from other machines, and no token is set", c.Listen), "give --auth and make tokens with greenwave token create, or set GREENWAVE_TOKEN or give --token-file, or listen on 127.0.0.1"}
 	}
-	if len(tokens) > 0 && len(hosts) == 0 {
+	if (len(tokens) > 0 || c.Auth) && len(hosts) == 0 {
 		hosts = []string{"*"} // a page of another site does not have the token
 	}
 	if c.Net != "" {
@@ -73,6 +75,16 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	}
 	defer st.Close()
 
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var desk *access.Desk
+	if c.Auth {
+		if desk, err = a.desk(ctx, st); err != nil {
+			_ = l.Close()
+			return err
+		}
+	}
+
 	w := &watching{a: a, store: st, zone: zone}
 	var engine *alert.Engine
 	s := server.New(server.Options{
@@ -81,13 +93,11 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 				engine.Changed(id)
 			}
 		},
-		Store: st, Tokens: tokens, Hosts: hosts, Syncs: w.reports, Networks: &server.Networks{File: c.Net},
+		Store: st, Tokens: tokens, Desk: desk, Hosts: hosts, Syncs: w.reports, Networks: &server.Networks{File: c.Net},
 		Listeners: c.Listeners, Version: programVersion(), Logger: a.logger(), Now: a.now,
 	})
 	w.changed = s.Changed
 	engine = alert.New(st, rules, alert.Options{Logger: a.logger(), Now: a.now, Behind: w.behind, Changed: s.AlertsChanged})
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := s.Run(ctx); err != nil {

@@ -104,6 +104,8 @@ func reason(err error) string {
 		return "it does not say when it ends, for whom it is, or who has issued it"
 	case errors.Is(err, jwt.ErrTokenMalformed):
 		return "it cannot be read"
+	case errors.Is(err, jwt.ErrTokenUnverifiable):
+		return "it is signed with a key or a method that this server does not know (is the project's JWKS reachable from it?)"
 	default:
 		return "its signature is not of a key that this server trusts"
 	}

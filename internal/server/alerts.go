@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/greenwave-traffic/greenwave/internal/access"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 )
 
@@ -54,9 +56,17 @@ func (s *Server) listAlerts(w http.ResponseWriter, r *http.Request) error {
 		}
 		f.ExperimentID = e.ID
 	}
+	caller := access.From(r.Context())
+	if !caller.ReachesAll() {
+		f.Limit = 0 // of those that are left
+	}
 	list, err := s.opt.Store.Alerts(r.Context(), f)
 	if err != nil {
 		return err
+	}
+	if !caller.ReachesAll() {
+		list = slices.DeleteFunc(list, func(a store.Alert) bool { return a.Experiment == "" || !caller.Reaches(a.Experiment) })
+		list = list[:min(limit, len(list))]
 	}
 	out := Alerts{Items: []Alert{}}
 	for _, a := range list {
@@ -85,6 +95,17 @@ func (s *Server) silenceAlert(w http.ResponseWriter, r *http.Request) error {
 	var in Silencing
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&in); err != nil || in.Hours < 0 || in.Hours > 24*365 {
 		return badRequest("bad_silence", `the body must be {"hours": 2}: from 0 (speak again) to 8760`)
+	}
+	if caller := access.From(r.Context()); !caller.ReachesAll() {
+		list, err := s.opt.Store.Alerts(r.Context(), store.AlertFilter{})
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(list, func(a store.Alert) bool {
+			return a.ID == id.String() && a.Experiment != "" && caller.Reaches(a.Experiment)
+		}) {
+			return fmt.Errorf("alert %s: %w", id, store.ErrNotFound)
+		}
 	}
 	if err := s.opt.Store.SilenceAlert(r.Context(), id.String(), s.opt.Now().Add(time.Duration(in.Hours*float64(time.Hour)))); err != nil {
 		return err

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/greenwave-traffic/greenwave/internal/access"
 )
 
 // answer runs a handler, counts it and turns its error into an answer.
@@ -24,7 +26,10 @@ func (s *Server) answer(rt Route) http.Handler {
 		if !rt.Stream {
 			w.Header().Set("Cache-Control", "no-cache") // keep it, and ask whether it still holds
 		}
-		err := rt.check(r.URL.Query())
+		err := rt.allow(access.From(r.Context()))
+		if err == nil {
+			err = rt.check(r.URL.Query())
+		}
 		if err == nil {
 			err = rt.handler(watched, r)
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/greenwave-traffic/greenwave/internal/access"
 	"github.com/greenwave-traffic/greenwave/internal/series"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/record"
@@ -251,6 +252,9 @@ func (s *Server) analytics(w http.ResponseWriter, r *http.Request) error {
 				return &f
 			}
 			return nil
+		}
+		if !access.From(r.Context()).Reaches(text(row[0])) {
+			continue
 		}
 		out.Items = append(out.Items, Analytics{text(row[0]), int64(whole(row[1])), n(2), n(3), n(4), n(5), n(6), n(7), n(8), n(9)})
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/greenwave-traffic/greenwave/internal/access"
 	"github.com/greenwave-traffic/greenwave/internal/wire"
 )
 
@@ -26,12 +27,17 @@ func (s *Server) listDeadLetters(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if ref := q.Get("experiment"); ref != "" {
-		e, err := s.find(r.Context(), ref)
-		if err != nil {
-			return err
+	ref := q.Get("experiment")
+	if ref != "" || !access.From(r.Context()).ReachesAll() {
+		where := "WHERE r.dead > 0"
+		if ref != "" {
+			e, err := s.find(r.Context(), ref)
+			if err != nil {
+				return err
+			}
+			where = fmt.Sprintf("WHERE r.experiment_id = '%s'", e.ID)
 		}
-		of, err := s.runs(r.Context(), fmt.Sprintf("WHERE r.experiment_id = '%s'", e.ID))
+		of, err := s.runs(r.Context(), where)
 		if err != nil {
 			return err
 		}

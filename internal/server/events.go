@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/greenwave-traffic/greenwave/internal/access"
 )
 
 const (
@@ -67,7 +69,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 			switch {
 			case topic == alertsTopic:
 				event.Alerts = true
-			case only == "" || topic == only:
+			case (only == "" || topic == only) && s.sees(r.Context(), topic):
 				event.Experiments = append(event.Experiments, topic)
 			}
 		}
@@ -96,6 +98,11 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 		select {
 		case <-more:
 		case <-quiet.C:
+			if access.From(r.Context()) != nil {
+				if _, err := s.caller(r); err != nil {
+					return nil // the token has ended meanwhile
+				}
+			}
 			if send(": still here\n\n") != nil {
 				return nil
 			}

@@ -39,6 +39,8 @@ func (s *Server) failureOf(err error) *Failure {
 	case errors.As(err, &tooLarge):
 		return &Failure{Status: http.StatusRequestEntityTooLarge, Code: wire.CodeBodyTooLarge,
 			Message: "the body is larger than " + strconv.FormatInt(tooLarge.Limit, 10) + " bytes: send fewer records at a time"}
+	case errors.Is(err, store.ErrForbidden):
+		return &Failure{Status: http.StatusForbidden, Code: wire.CodeForbidden, Message: err.Error()}
 	case errors.Is(err, store.ErrNotFound):
 		return &Failure{Status: http.StatusNotFound, Code: wire.CodeNotFound, Message: err.Error()}
 	case errors.Is(err, context.Canceled):

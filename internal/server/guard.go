@@ -1,9 +1,11 @@
 package server
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/greenwave-traffic/greenwave/internal/access"
 )
 
 // cookie holds the token of somebody who logged in with a browser.
@@ -40,20 +44,27 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				Message: "the request comes from a page of another site: pages of this server only may call it"})
 			return
 		}
-		if s.open(r.URL.Path) || s.known(r) {
+		if s.open(r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		h.Set("WWW-Authenticate", `Bearer realm="greenwave"`)
-		s.fail(w, r, &Failure{Status: http.StatusUnauthorized, Code: "token_missing",
-			Message: "a token is needed: send Authorization: Bearer TOKEN, or log in on the dashboard"})
+		caller, err := s.caller(r)
+		if err != nil {
+			h.Set("WWW-Authenticate", `Bearer realm="greenwave"`)
+			s.fail(w, r, err)
+			return
+		}
+		if caller != nil {
+			r = r.WithContext(caller.With(r.Context()))
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 
 // open are the paths that need no token: the dashboard's own files, which hold no
 // data, the way in, and what a load balancer asks.
 func (s *Server) open(path string) bool {
-	if len(s.opt.Tokens) == 0 {
+	if len(s.opt.Tokens) == 0 && s.opt.Desk == nil {
 		return true
 	}
 	switch path {
@@ -63,16 +74,40 @@ func (s *Server) open(path string) bool {
 	return !strings.HasPrefix(path, "/api/") && path != "/metrics"
 }
 
-func (s *Server) known(r *http.Request) bool {
+// caller says who sends a request; nil is one without limits.
+func (s *Server) caller(r *http.Request) (*access.Caller, error) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
 		c, err := r.Cookie(cookie)
 		if err != nil {
-			return false
+			return nil, &Failure{Status: http.StatusUnauthorized, Code: "token_missing",
+				Message: "a token is needed: send Authorization: Bearer TOKEN, or log in on the dashboard"}
 		}
 		token = c.Value
 	}
-	return s.valid(token)
+	c, err := s.holder(r.Context(), strings.TrimSpace(token))
+	if f, ok := errors.AsType[*Failure](err); ok {
+		f.Code = "token_missing" // of a request; token_wrong is what a login is told
+	}
+	return c, err
+}
+
+// holder says whose a token is.
+func (s *Server) holder(ctx context.Context, token string) (*access.Caller, error) {
+	if s.valid(token) {
+		return nil, nil //nolint:nilnil // without limits
+	}
+	err := fmt.Errorf("%w: it is not known here: ask who runs the server for one", access.ErrUnknown)
+	if s.opt.Desk != nil {
+		var caller *access.Caller
+		if caller, err = s.opt.Desk.Caller(ctx, token); err == nil {
+			return caller, nil
+		}
+	}
+	if errors.Is(err, access.ErrUnknown) {
+		return nil, &Failure{Status: http.StatusUnauthorized, Code: "token_wrong", Message: err.Error()}
+	}
+	return nil, err
 }
 
 // valid compares in a time that does not depend on how much is right.
@@ -115,12 +150,19 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&in); err != nil {
 		return badRequest("not_json", `the body must be {"token": "…"}`)
 	}
-	if len(s.opt.Tokens) > 0 && !s.valid(strings.TrimSpace(in.Token)) {
-		return &Failure{Status: http.StatusUnauthorized, Code: "token_wrong", Message: "this token is not known here: ask who runs the server for one"}
+	lasts := 30 * 24 * time.Hour
+	if len(s.opt.Tokens) > 0 || s.opt.Desk != nil {
+		caller, err := s.holder(r.Context(), strings.TrimSpace(in.Token))
+		if err != nil {
+			return err
+		}
+		if caller != nil {
+			lasts = min(lasts, caller.Expires.Sub(s.opt.Now()))
+		}
 	}
 	http.SetCookie(w, &http.Cookie{
 		Name: cookie, Value: strings.TrimSpace(in.Token), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
-		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https", MaxAge: int((30 * 24 * time.Hour).Seconds()),
+		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https", MaxAge: int(lasts.Seconds()),
 	})
 	w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/greenwave-traffic/greenwave/internal/access"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 )
 
@@ -27,6 +28,43 @@ type index struct {
 	seq    uint64    // of the hub when it was read
 	at     time.Time // when it was read
 	cost   time.Duration
+}
+
+// indexes are the lists of those who see different things.
+type indexes struct {
+	mu  sync.Mutex
+	all map[string]*index // by access.Caller.Key
+}
+
+// mostIndexes bounds the lists that are kept.
+const mostIndexes = 256
+
+// of returns the list of a caller.
+func (x *indexes) of(ctx context.Context) *index {
+	key := access.From(ctx).Key()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	found := x.all[key]
+	if found == nil {
+		if x.all == nil || len(x.all) >= mostIndexes {
+			x.all = map[string]*index{}
+		}
+		found = &index{}
+		x.all[key] = found
+	}
+	return found
+}
+
+// sees reports whether the caller sees an experiment. It may be a moment late.
+func (s *Server) sees(ctx context.Context, ref string) bool {
+	if access.From(ctx) == nil {
+		return true
+	}
+	if _, err := s.experiments(ctx); err != nil {
+		return false
+	}
+	_, ok := s.lookup(ctx, ref)
+	return ok
 }
 
 // Experiment is an experiment in a list.
@@ -63,7 +101,7 @@ type Data struct {
 // experiments returns all experiments, newest first. The slice is shared: it is only
 // read.
 func (s *Server) experiments(ctx context.Context) ([]Experiment, error) {
-	x := &s.index
+	x := s.indexes.of(ctx)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	now := s.hub.now()
@@ -77,6 +115,8 @@ func (s *Server) experiments(ctx context.Context) ([]Experiment, error) {
 		return nil, err
 	}
 	s.here()
+	caller := access.From(ctx)
+	all = slices.DeleteFunc(all, func(e store.Experiment) bool { return !caller.Reaches(e.Name) })
 	data, err := s.dataOf(ctx)
 	if err != nil {
 		return nil, err
@@ -191,17 +231,18 @@ func (s *Server) find(ctx context.Context, ref string) (Experiment, error) {
 	if _, err := s.experiments(ctx); err != nil {
 		return Experiment{}, err
 	}
-	if e, ok := s.lookup(ref); ok {
+	if e, ok := s.lookup(ctx, ref); ok {
 		return e, nil
 	}
-	s.index.mu.Lock()
-	s.index.at, s.index.cost, s.index.seq = time.Time{}, 0, ^uint64(0) // it may have come just now
-	s.index.mu.Unlock()
+	x := s.indexes.of(ctx)
+	x.mu.Lock()
+	x.at, x.cost, x.seq = time.Time{}, 0, ^uint64(0) // it may have come just now
+	x.mu.Unlock()
 	list, err := s.experiments(ctx)
 	if err != nil {
 		return Experiment{}, err
 	}
-	if e, ok := s.lookup(ref); ok {
+	if e, ok := s.lookup(ctx, ref); ok {
 		return e, nil
 	}
 	hint := "there are none yet: greenwave demo trains a small one"
@@ -214,8 +255,8 @@ func (s *Server) find(ctx context.Context, ref string) (Experiment, error) {
 	return Experiment{}, &Failure{Status: 404, Code: "unknown_experiment", Message: fmt.Sprintf("there is no experiment %q: %s", ref, hint)}
 }
 
-func (s *Server) lookup(ref string) (Experiment, bool) {
-	x := &s.index
+func (s *Server) lookup(ctx context.Context, ref string) (Experiment, bool) {
+	x := s.indexes.of(ctx)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if i, ok := x.byName[ref]; ok {

@@ -98,11 +98,18 @@ func (s *Server) runOf(r *http.Request, header *wire.Header, lines []wire.Line, 
 	if header.Experiment == "" {
 		return store.State{}, badRequest(wire.CodeNoRun, "which experiment the run belongs to is not said: give ?experiment=NAME, or a first line of kind header with run_id and experiment")
 	}
+	if err := reach(r.Context(), header.Experiment); err != nil {
+		return store.State{}, err
+	}
 	run := runOfHeader(header)
 	if raw, ok := headerOf(lines); ok && run.Header == nil {
 		run.Header = raw
 	}
-	return s.opt.Store.Register(r.Context(), run, restore)
+	state, err := s.opt.Store.Register(r.Context(), run, restore)
+	if err == nil {
+		err = reach(r.Context(), state.Experiment) // the run may be another experiment's
+	}
+	return state, err
 }
 
 // admit refuses what is too much, with the time after which to try again. Whoever

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/greenwave-traffic/greenwave/internal/access"
 	"github.com/greenwave-traffic/greenwave/internal/series"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/record"
@@ -193,6 +194,7 @@ func (s *Server) runs(ctx context.Context, where string) ([]Run, error) {
 	for i, r := range reports {
 		syncs[r.RunID] = i
 	}
+	caller := access.From(ctx)
 	list := []Run{}
 	for row, err := range table.Rows {
 		if err != nil {
@@ -202,6 +204,9 @@ func (s *Server) runs(ctx context.Context, where string) ([]Run, error) {
 			ID: text(row[0]), Experiment: text(row[1]), Source: text(row[2]), Host: text(row[3]), PID: int64(whole(row[4])), Status: text(row[5]), Reason: text(row[6]),
 			StartedAt: instant(row[7]), EndedAt: instant(row[8]), Heartbeat: instant(row[9]),
 			Settled: whole(row[11]), Dead: whole(row[12]), Superseded: whole(row[13]), UpdatedAt: instant(row[14]),
+		}
+		if !caller.Reaches(r.Experiment) {
+			continue
 		}
 		if raw, ok := row[10].(json.RawMessage); ok {
 			r.Header = slices.Clone(raw)

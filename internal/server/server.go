@@ -12,6 +12,7 @@ import (
 
 	"github.com/klauspost/compress/gzhttp"
 
+	"github.com/greenwave-traffic/greenwave/internal/access"
 	"github.com/greenwave-traffic/greenwave/internal/dashboard"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/internal/syncer"
@@ -23,6 +24,8 @@ type Options struct {
 	// Tokens are the secrets that callers show; with none everybody who reaches the
 	// server may use it, which is right on a loopback address only.
 	Tokens []string
+	// Desk knows further tokens, whose callers may have limits; nil: there are none.
+	Desk *access.Desk
 	// Hosts are the names by which the server may be called beside localhost; "*" is
 	// any. A request for another host is refused: it comes from a page that had its
 	// own name point here.
@@ -56,7 +59,7 @@ type Server struct {
 	hub     *hub
 	handler http.Handler
 	began   time.Time
-	index   index
+	indexes indexes
 	sparks  sync.Map // sparkKey → []float64
 	ingests chan struct{}
 	rates   rates

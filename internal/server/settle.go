@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/greenwave-traffic/greenwave/internal/access"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/internal/wire"
 	"github.com/greenwave-traffic/greenwave/record"
@@ -155,7 +156,7 @@ func (s *Server) stateOf(ctx context.Context, runID string) (store.State, error)
 	if err != nil {
 		return store.State{}, err
 	}
-	state, ok := states[strings.ToLower(runID)]
+	state, ok := reached(ctx, states)[strings.ToLower(runID)]
 	if !ok {
 		return state, &Failure{Status: http.StatusNotFound, Code: wire.CodeUnknownRun, Message: fmt.Sprintf("run %s is not known: send its header first, a line of kind header", runID)}
 	}
@@ -343,6 +344,7 @@ func (s *Server) listStates(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	states = reached(r.Context(), states)
 	s.here()
 	out := wire.States{Items: []wire.State{}}
 	for _, run := range runs {
@@ -362,6 +364,11 @@ func (s *Server) markInterrupted(w http.ResponseWriter, r *http.Request) error {
 	var in wire.Silence
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&in); err != nil {
 		return badRequest("not_json", `the body must be {"since": "RFC 3339"}`)
+	}
+	if access.From(r.Context()) != nil {
+		if _, err := s.stateOf(r.Context(), id.String()); err != nil {
+			return err
+		}
 	}
 	if err := s.opt.Store.MarkInterrupted(r.Context(), id.String(), in.Since); err != nil {
 		return err

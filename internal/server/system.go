@@ -98,6 +98,9 @@ func (s *Server) system(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	for _, report := range s.opt.Syncs() {
+		if !s.sees(r.Context(), report.Experiment) {
+			continue
+		}
 		out.Waiting += report.Pending
 		out.Rate += report.Rate
 		if report.Live || report.Pending > 0 || report.LastError != "" {

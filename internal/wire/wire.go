@@ -136,6 +136,7 @@ const (
 	CodeExperimentDeleted = "experiment_deleted" //
 	CodeUnknownRun        = "unknown_run"        // send its header first
 	CodeNotFound          = "not_found"          //
+	CodeForbidden         = "forbidden"          // the caller's token, or the owner of the experiment, does not allow it
 	CodeDatabaseAway      = "database_away"      // it may pass
 	CodeDatabaseRefuses   = "database_refuses"   // the server's own access to its database
 	CodeSchema            = "schema"             // the tables have another version

@@ -8,14 +8,14 @@ export function login(view) {
 	const said = h("p", { class: "bad", role: "alert" });
 	const form = h("form", { class: "card", style: { maxWidth: "420px", margin: "48px auto" } },
 		h("h1", {}, "Log in"),
-		h("p", { class: "soft" }, "This server asks for a token. Who runs it has one for you."),
+		h("p", { class: "soft" }, "This server asks for a token: one that who runs it has made for you (greenwave token create), or the access token of your Supabase session. You see what it lets you see."),
 		h("p", {}, h("label", { for: "token" }, "Token"), h("br"), field),
 		said,
 		h("button", { class: "primary", type: "submit" }, "Log in"));
 	form.addEventListener("submit", async (e) => {
 		e.preventDefault();
 		try {
-			await post("/login", { token: field.value });
+			await post("/login", { token: field.value.trim() });
 			const back = new URLSearchParams(location.search).get("back") ?? "/";
 			location.assign(back.startsWith("/") && !back.startsWith("//") ? back : "/");
 		} catch (problem) {

@@ -76,7 +76,7 @@ func (s *Store) PutAlert(ctx context.Context, a store.Alert) error {
 
 // SilenceAlert says until when nothing is sent: see store.Alerter.
 func (s *Store) SilenceAlert(ctx context.Context, id string, until time.Time) error {
-	return s.wrap("silence alert "+id, s.change(ctx, `UPDATE alerts SET silenced_until = $2 WHERE id = $1`, uuidArg(id), timeOrNull(until)))
+	return s.wrap("silence alert "+id, s.change(ctx, "alert "+id, `UPDATE alerts SET silenced_until = $2 WHERE id = $1`, uuidArg(id), timeOrNull(until)))
 }
 
 func uuidOrNull(id string) any {

@@ -17,7 +17,7 @@ const selectTokens = `SELECT id::text, name, token_hash, scopes, experiments, co
 
 // AddToken keeps a token: see store.TokenKeeper.
 func (s *Store) AddToken(ctx context.Context, t store.Token) error {
-	return s.wrap("keep a token", s.change(ctx, `INSERT INTO api_tokens (id, name, token_hash, scopes, experiments, user_id, created_at, expires_at)
+	return s.wrap("keep a token", s.change(ctx, "token", `INSERT INTO api_tokens (id, name, token_hash, scopes, experiments, user_id, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, t.ID, clean(t.Name), t.Hash, t.Scopes, clean(t.Experiments), uuidOrNull(t.UserID), t.CreatedAt, t.ExpiresAt))
 }
 
@@ -41,20 +41,20 @@ func (s *Store) TokenByHash(ctx context.Context, hash string) (store.Token, erro
 
 // RevokeToken ends a token: see store.TokenKeeper.
 func (s *Store) RevokeToken(ctx context.Context, id string, at time.Time) error {
-	return s.wrap("revoke a token", s.change(ctx, `UPDATE api_tokens SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1`, uuidArg(id), at))
+	return s.wrap("revoke a token", s.change(ctx, "token "+id, `UPDATE api_tokens SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1`, uuidArg(id), at))
 }
 
 // UsedToken notes a use: see store.TokenKeeper.
 func (s *Store) UsedToken(ctx context.Context, id string, at time.Time) error {
-	return s.wrap("note the use of a token", s.change(ctx, `UPDATE api_tokens SET last_used_at = greatest(last_used_at, $2) WHERE id = $1`, uuidArg(id), at))
+	return s.wrap("note the use of a token", s.change(ctx, "token "+id, `UPDATE api_tokens SET last_used_at = greatest(last_used_at, $2) WHERE id = $1`, uuidArg(id), at))
 }
 
 // change runs a statement that must be about a row.
-func (s *Store) change(ctx context.Context, sql string, args ...any) error {
+func (s *Store) change(ctx context.Context, what, sql string, args ...any) error {
 	return s.inTx(ctx, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, sql, args...)
 		if err == nil && tag.RowsAffected() == 0 {
-			return store.ErrNotFound
+			return fmt.Errorf("%s: %w", what, store.ErrNotFound)
 		}
 		return err
 	})
