@@ -238,6 +238,7 @@ func (s *Server) analytics(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	caller := access.From(r.Context())
 	out := AnalyticsList{Items: []Analytics{}}
 	for row, err := range table.Rows {
 		if err != nil {
@@ -253,7 +254,7 @@ func (s *Server) analytics(w http.ResponseWriter, r *http.Request) error {
 			}
 			return nil
 		}
-		if !access.From(r.Context()).Reaches(text(row[0])) {
+		if !caller.Reaches(text(row[0])) {
 			continue
 		}
 		out.Items = append(out.Items, Analytics{text(row[0]), int64(whole(row[1])), n(2), n(3), n(4), n(5), n(6), n(7), n(8), n(9)})
