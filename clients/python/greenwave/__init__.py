@@ -15,7 +15,8 @@ docs/python.md has the rest. Nothing but the standard library is needed.
 
 from ._version import __version__
 from .errors import FieldError, Finished, GreenwaveError, NotRecorded, ProgramFailed, ProgramMissing, Running
-from .run import Report, Run, resume, start
+from .report import Report
+from .run import Run, resume, start
 
 __all__ = [
     "FieldError", "Finished", "GreenwaveError", "NotRecorded", "ProgramFailed", "ProgramMissing", "Report", "Run",

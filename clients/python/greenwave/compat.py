@@ -23,7 +23,8 @@ from typing import Any, Callable, Dict, Generator, Generic, List, Mapping, Optio
 from . import program
 from .journal.reader import read_header
 from .look_back import find_runs
-from .run import Report, Run, start
+from .report import Report
+from .run import Run, start
 
 log = logging.getLogger("greenwave")
 
@@ -54,7 +55,7 @@ class Done(Generic[_T]):
         return bool(self.result)
 
     def __eq__(self, other: object) -> bool:
-        return self.result == (other.result if isinstance(other, Done) else other)
+        return bool(self.result == (other.result if isinstance(other, Done) else other))
 
     def __hash__(self) -> int:
         return hash(self.result)

@@ -443,7 +443,7 @@ def path_of(path: List[Any]) -> str:
 def _shorten(value: Any) -> str:
     """A value for a message: on one line, 60 characters at most."""
     try:
-        text = value if value in ("missing", "there twice", "too deep", "too much") else _dump(value)
+        text = str(value) if value in ("missing", "there twice", "too deep", "too much") else _dump(value)
     except Exception:  # whatever a foreign type does
         text = repr(value)
     text = "".join(c if c.isprintable() else " " for c in text)

@@ -69,7 +69,8 @@ class Recorder:
             raise GreenwaveError(f"the configuration of the run is too large: {exc}") from exc
         except je.JournalError as exc:
             raise NotRecorded(f"cannot record in {base}: {exc}") from exc
-        self.run_id, self.path = self._writer.header["run_id"], self._writer.path
+        self.run_id: str = self._writer.header["run_id"]
+        self.path = self._writer.path
         self._on_part(self.path)
 
     def _create(self) -> Writer:

@@ -12,7 +12,8 @@ import weakref
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Mapping, Optional, Type
 
-from . import look_back, program, provenance, record, resources
+from . import look_back, provenance, record, resources
+from . import program as companion  # program is an option of a run
 from .checkpoint import measure_file
 from .errors import FieldError, Finished, GreenwaveError, NotRecorded, ProgramMissing
 from .journal.line import short_time
@@ -137,7 +138,9 @@ class Run:
 
         base = os.path.abspath(dir)
         self._base = base
-        self._destination, self._senders, self._program, self._sync_error = destination, [], None, ""  # type: ignore[var-annotated]
+        self._destination, self._sync_error = destination, ""
+        self._program: Optional[str] = None
+        self._senders: List[companion.Sender] = []
         if named and mode == REAL_TIME:
             self._find_program(program, destination_from_env)
 
@@ -162,17 +165,17 @@ class Run:
     # Who sends
 
     def _find_program(self, configured: Optional[str], from_env: bool) -> None:
-        if not self._destination and from_env and not program.database_named():
+        if not self._destination and from_env and not companion.database_named():
             return  # nobody has named a database
         try:
-            self._program = program.find(configured)
+            self._program = companion.find(configured)
         except ProgramMissing as exc:
             self._sync_error = f"nobody sends the records: {exc}; then run: greenwave sync {self._base} --db URL"
             log.warning("the run is recorded offline: %s", self._sync_error)
 
     def _on_part(self, path: str) -> None:
         if self._program is not None:
-            self._senders.append(program.Sender(self._program, self._destination, path))
+            self._senders.append(companion.Sender(self._program, self._destination, path))
 
     def _on_fail(self, why: str) -> None:
         log.error("recording of %s has stopped: %s", self.experiment, why)
@@ -449,6 +452,12 @@ def _at_exit() -> None:
             log.exception("greenwave: the end of a run was not recorded")
 
 
+def _after_fork() -> None:
+    """The runs of a fork are its parent's."""
+    _open.clear()
+    companion.forget_after_fork()
+
+
 atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: (_open.clear(), program.forget_after_fork()) and None)
+    os.register_at_fork(after_in_child=_after_fork)

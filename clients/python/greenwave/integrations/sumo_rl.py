@@ -64,7 +64,8 @@ class _Several:
 
     def __init__(self, env: Any, run: Run, first_episode: Optional[int]) -> None:
         self.env = env
-        self._numbers, self._episode = Numbers(run, first_episode), None  # type: ignore[var-annotated]
+        self._numbers = Numbers(run, first_episode)
+        self._episode: Optional[Episode] = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.env, name)

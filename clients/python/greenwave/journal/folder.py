@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 PLAIN, ZSTD, TMP = ".jsonl", ".jsonl.zst", ".tmp"
 LOCK, QUARANTINE = "lock", "quarantine.jsonl"
@@ -89,7 +89,7 @@ class Listing(NamedTuple):
 
 
 def list_run(path: str) -> Listing:
-    found: dict = {}
+    found: Dict[Tuple[int, int], SegmentFile] = {}
     tmp: List[str] = []
     locked = False
     with os.scandir(path) as entries:
@@ -103,5 +103,5 @@ def list_run(path: str) -> Listing:
                 tmp.append(e.name)
                 continue
             s = found.get((number, first)) or SegmentFile(number, first, False, False)
-            found[(number, first)] = s._replace(plain=s.plain or ext == PLAIN, zstd=s.zstd or ext == ZSTD)
+            found[(number, first)] = SegmentFile(number, first, s.plain or ext == PLAIN, s.zstd or ext == ZSTD)
     return Listing([found[k] for k in sorted(found)], sorted(tmp), locked)

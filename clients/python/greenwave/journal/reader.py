@@ -327,7 +327,8 @@ def stat(path: str) -> Info:
     if source.index is not None:
         x = source.index
         return Info(path, header, x["last_seq"], live, x.get("final", False), x.get("recovered", False), 0, source.index_time)
-    logged, bad, seal = last.first - 1, 0, {}
+    logged, bad = last.first - 1, 0
+    seal: Dict[str, Any] = {}
     for c in source.chunks():
         line, _ = parse_line(c.raw) if c.raw is not None else (None, "")
         if line is None:

@@ -141,7 +141,7 @@ class _Recovery:
             if line.kind == SEAL:
                 try:
                     e.seal = json.loads(line.data)
-                    e.last = max(e.last, e.seal["last_seq"])  # type: ignore[index]
+                    e.last = max(e.last, e.seal["last_seq"])
                 except (ValueError, KeyError, TypeError):
                     e.seal = None
             elif line.seq > 0:

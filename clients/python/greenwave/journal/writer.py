@@ -463,7 +463,7 @@ def _check_header(h: Mapping[str, Any], now: Callable[[], int]) -> Dict[str, Any
         if h.get(name) is not None and not isinstance(h[name], Mapping):
             raise Invalid(f"create journal: {name} must be an object")
     started = h.get("started_at") or short_time(now())
-    full = {**h, "format": FORMAT, "started_at": short_time(parse_rfc3339(started))}
+    full: Dict[str, Any] = {**h, "format": FORMAT, "started_at": short_time(parse_rfc3339(started))}
     if full.get("versions"):
         full["versions"] = dict(sorted(full["versions"].items()))
     keep_empty = ("config", "metadata")

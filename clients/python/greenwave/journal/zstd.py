@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 try:
-    from compression import zstd as _native  # type: ignore[import-not-found,unused-ignore]
+    from compression import zstd as _native  # type: ignore
 except ImportError:
     _native = None
 
