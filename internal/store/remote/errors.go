@@ -52,7 +52,7 @@ func (s *Store) failed(doing string, err error) error {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		class, hint = store.ErrAuth, " (the certificate does not prove the server: set SSL_CERT_FILE to the root that it was signed with)"
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
 		class, hint = store.ErrAuth, " (the server speaks no TLS there: write http:// for one on this machine)"
 	}
 	return &failure{class: class, text: fmt.Sprintf("%s: %s: %s: %s%s", s.name, doing, class, oneLine(err.Error()), hint), err: err}
