@@ -207,7 +207,7 @@ func pick(candidates ...part) part {
 	return part{}
 }
 
-// defaultTLS asks for TLS from every server that is not this machine.
+// defaultTLS asks every server that is not this machine for TLS, and to prove who it is.
 func defaultTLS(host string) string {
 	if host == "localhost" || strings.HasPrefix(host, "/") {
 		return "prefer"
@@ -215,7 +215,7 @@ func defaultTLS(host string) string {
 	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
 		return "prefer"
 	}
-	return "require"
+	return "verify-full"
 }
 
 func (d *Database) part(name, value, origin string) {

@@ -42,7 +42,7 @@ func TestPrecedence(t *testing.T) {
 		{name: "SUPABASE over file", file: guideFile, env: supabase, url: "postgres://ana:env-secret@db.ref.supabase.co:6543/traffic?sslmode=require", origin: "SUPABASE_PASSWORD"},
 		{name: "file", file: guideFile, url: "postgres://postgres:file-secret@db.ref.supabase.co:5432/postgres?sslmode=require", origin: "database_config.json"},
 		{name: "password from the environment, host from the file", file: strings.Replace(guideFile, `"file-secret"`, "null", 1), env: []string{"SUPABASE_PASSWORD", "env-secret"}, url: "postgres://postgres:env-secret@db.ref.supabase.co:5432/postgres?sslmode=require", origin: "SUPABASE_PASSWORD"},
-		{name: "host from the project", env: []string{"SUPABASE_URL", "https://ref.supabase.co/", "SUPABASE_PASSWORD", "x"}, url: "postgres://postgres:x@db.ref.supabase.co:5432/postgres?sslmode=require", origin: "SUPABASE_PASSWORD"},
+		{name: "host from the project", env: []string{"SUPABASE_URL", "https://ref.supabase.co/", "SUPABASE_PASSWORD", "x"}, url: "postgres://postgres:x@db.ref.supabase.co:5432/postgres?sslmode=verify-full", origin: "SUPABASE_PASSWORD"},
 		{name: "PGPASSWORD for a URL without one", db: "postgres://u@h/d", env: []string{"PGPASSWORD", "a b@c"}, url: "postgres://u:a%20b%40c@h/d", origin: "PGPASSWORD"},
 		{name: "the URL's own password over PGPASSWORD", db: "postgres://u:own@h/d", env: []string{"PGPASSWORD", "no"}, url: "postgres://u:own@h/d", origin: "--db"},
 		{name: "this machine needs no TLS", env: []string{"SUPABASE_HOST", "127.0.0.1", "SUPABASE_PASSWORD", "x"}, url: "postgres://postgres:x@127.0.0.1:5432/postgres?sslmode=prefer", origin: "SUPABASE_PASSWORD"},

@@ -40,6 +40,7 @@ func (s *Store) wrap(doing string, err error) error {
 		}
 	}
 	text, class := classify(err)
+	text += s.place.hint(err)
 	return &failure{class: class, text: s.scrub(fmt.Sprintf("%s: %s: %s: %s", s.name, doing, class, text)), err: err}
 }
 
@@ -63,7 +64,7 @@ func classify(err error) (text string, class error) {
 			return describe(pg) + ": it belongs to somebody else, who has not shared it for writing", store.ErrForbidden
 		}
 		if strings.Contains(pg.Message, "Tenant or user not found") { // Supabase's pooler
-			class, hint = store.ErrAuth, ": the user of Supabase's pooler is postgres.PROJECT"
+			class, hint = store.ErrAuth, ": the user of Supabase's pooler is postgres.PROJECT; if it is, the project is paused, as free ones are after a week without use, or lives in another region: open its page and restore it"
 		}
 		return describe(pg) + hint, class
 	}
@@ -124,7 +125,7 @@ func classifyCode(code string) (hint string, class error) {
 	case "53300":
 		return ": the server has no free connection; use its pooler or fewer connections", store.ErrTemporary
 	case "25006":
-		return ": the server takes no writes; a Supabase project over its disk quota is read-only until space is freed", store.ErrTemporary
+		return ": the server takes no writes: it is a replica, or a Supabase project over its disk quota (500 MB on the free plan), which is read-only until space is freed. Free some with SET default_transaction_read_only = 'off'; SELECT cleanup_old_steps(30); and VACUUM FULL training_steps; in the SQL editor, or enlarge the disk; records wait in their journals", store.ErrTemporary
 	case "42P01", "42703", "42883", "3F000", "42704":
 		return ": the tables are missing or of another version; run greenwave migrate up", store.ErrSchema
 	case "42501":

@@ -38,6 +38,7 @@ type Store struct {
 	name    string
 	secrets []string // what no message may contain
 	timeout time.Duration
+	place   place
 	checked atomic.Bool // the schema has the version of this program
 }
 
@@ -64,7 +65,7 @@ func Open(ctx context.Context, address string, opt Options) (*Store, error) {
 		cfg.MaxConns = 10
 	}
 	cfg.MinConns = min(cfg.MinConns, cfg.MaxConns)
-	s := &Store{timeout: opt.CommandTimeout, name: nameOf(cfg.ConnConfig)}
+	s := &Store{timeout: opt.CommandTimeout, name: nameOf(cfg.ConnConfig), place: placeOf(cfg.ConnConfig.Host, cfg.ConnConfig.Port)}
 	if s.timeout == 0 {
 		s.timeout = 30 * time.Second
 	}
