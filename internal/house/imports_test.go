@@ -15,7 +15,7 @@ const module = "github.com/greenwave-traffic/greenwave"
 // rooms says which packages of the module each package may import. A new package
 // joins this table and the one in docs/decisions/0001-the-house.md.
 var rooms = map[string][]string{
-	".":                               {"record", "internal/destination", "internal/journal", "internal/settings", "internal/store", "internal/syncer"},
+	".":                               {"record", "internal/artifact", "internal/destination", "internal/journal", "internal/settings", "internal/store", "internal/syncer"},
 	"record":                          nil,
 	"cmd/greenwave":                   {"*"}, // the one program knows every room
 	"destination/postgres":            {"internal/destination", "internal/store", "internal/store/postgres"},
@@ -25,6 +25,9 @@ var rooms = map[string][]string{
 	"internal/access":                 {"internal/store"},
 	"internal/alert":                  {"record", "internal/store"},
 	"internal/analysis":               nil,
+	"internal/artifact":               nil,
+	"internal/artifact/artifacttest":  {"internal/artifact"},
+	"internal/artifact/s3":            {"internal/artifact"},
 	"internal/bench":                  nil,
 	"internal/browsertest":            nil,
 	"internal/comparison":             {"record", "internal/analysis", "internal/store"},
@@ -68,7 +71,7 @@ var drivers = []string{"github.com/jackc/pgx/v5", "modernc.org/sqlite", "github.
 
 // driverFree are the packages that must not reach a driver, not even through others:
 // a trainer that records links none of them.
-var driverFree = []string{".", "record", "internal/journal", "internal/store", "internal/syncer", "internal/importer", "internal/export", "internal/store/remote", "destination/https"}
+var driverFree = []string{".", "record", "internal/journal", "internal/store", "internal/syncer", "internal/importer", "internal/export", "internal/store/remote", "destination/https", "internal/artifact"}
 
 type pkg struct {
 	ImportPath, Name string

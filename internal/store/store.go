@@ -113,6 +113,8 @@ var (
 	ErrExperimentDeleted = errors.New("experiment was deleted from the database")
 	// ErrNotFound is an experiment or run that the database does not know.
 	ErrNotFound = errors.New("not found")
+	// ErrConflict is a change that somebody else's came before. Read again.
+	ErrConflict = errors.New("changed meanwhile")
 )
 
 // Destination is the writing side.
@@ -254,6 +256,7 @@ type Store interface {
 	Reader
 	Migrator
 	Alerter
+	Modeler
 	Watcher
 	// Name says which database it is, without secrets, for messages:
 	// "postgres://host:5432/db" or "sqlite:path".

@@ -66,6 +66,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"Watch", testWatch},
 		{"Alerts", testAlerts},
 		{"Tokens", testTokens},
+		{"Models", testModels},
 		{"Query", testQuery},
 		{"QueryIsReadOnly", testQueryIsReadOnly},
 		{"NotFound", testNotFound},

@@ -150,7 +150,7 @@ BEGIN
             SELECT * FROM (VALUES ('experiments', 'experiment'), ('experiment_members', 'member'), ('greenwave_schema_version', 'version'),
                 ('training_runs', 'record'), ('dead_letters', 'record'), ('alerts', 'record'), ('training_episodes', 'record'),
                 ('training_steps', 'record'), ('model_checkpoints', 'record'), ('validation_results', 'record'),
-                ('baseline_comparisons', 'record'), ('run_resources', 'record'), ('api_tokens', 'private'),
+                ('baseline_comparisons', 'record'), ('run_resources', 'record'), ('model_files', 'record'), ('model_promotions', 'record'), ('api_tokens', 'private'),
                 ('experiments_archive', 'archive'), ('training_episodes_archive', 'archive'), ('training_steps_archive', 'archive'),
                 ('model_checkpoints_archive', 'archive'), ('validation_results_archive', 'archive'),
                 ('baseline_comparisons_archive', 'archive'), ('run_resources_archive', 'archive'),
