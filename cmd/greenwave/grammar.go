@@ -30,6 +30,8 @@ type cli struct {
 	Alerts alertsCmd `cmd:"" group:"watch" help:"List alerts, silence one, or test a channel."`
 
 	Token   tokenCmd   `cmd:"" group:"manage" help:"Make, list and revoke the tokens with which trainers and people reach a server."`
+	Checkpoint checkpointCmd `cmd:"" group:"manage" help:"List saved models, fetch, promote, roll back, verify and prune them."`
+
 	Migrate migrateCmd `cmd:"" group:"manage" help:"Lay out the tables, or say which version they have."`
 	Demo    demoCmd    `cmd:"" group:"manage" help:"Train a small controller, kill it, resume, sync, verify and query: in seconds, without services."`
 	Version versionCmd `cmd:"" group:"manage" help:"Print the version."`

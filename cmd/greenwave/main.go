@@ -66,6 +66,7 @@ func newParser(a *app) (parser *kong.Kong, exited *bool, err error) {
 		kong.Exit(func(int) { *exited = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 80, NoExpandSubcommands: false}),
 		kong.ExplicitGroups(groups),
+		kong.Vars{"checkpoint_ref": refHelp},
 	)
 	return parser, exited, err
 }
@@ -85,7 +86,7 @@ func usage(err error, args []string) error {
 	if pe, ok := errors.AsType[*kong.ParseError](err); ok && pe.Context != nil {
 		if node := pe.Context.Selected(); node != nil {
 			next = node.FullPath() + " --help shows how it is used"
-		} else if len(args) > 0 && (args[0] == "migrate" || args[0] == "deadletter") {
+		} else if len(args) > 0 && (args[0] == "migrate" || args[0] == "deadletter" || args[0] == "checkpoint") {
 			next = "greenwave " + args[0] + " --help shows how it is used"
 		}
 	}

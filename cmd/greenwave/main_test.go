@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 		"trainer":   trainingProgram,
 		"forget":    forget,
 		"add":       add,
+
+		"trainmodels": trainModels,
 	})
 }
 

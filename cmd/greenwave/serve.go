@@ -30,6 +30,7 @@ type serveCmd struct {
 	Rules     string   `placeholder:"FILE" help:"Rules and channels of alerts, as docs/alerts.md has it. Default: alerts.json where it is there, else all rules without a channel."`
 	Listeners int      `placeholder:"N" help:"Streams of live events that may be open at a time. Default: 10,000, or what the limit of open files allows."`
 	Timezone  string   `placeholder:"ZONE" default:"UTC" help:"Zone of times in watched logs that are written without one, as Asia/Manila."`
+	modelsFlag `embed:""`
 }
 
 // Run serves until a signal.
@@ -85,6 +86,11 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		}
 	}
 
+	carrier, err := c.carrier(a, st)
+	if err != nil {
+		_ = l.Close()
+		return err
+	}
 	w := &watching{a: a, store: st, zone: zone}
 	var engine *alert.Engine
 	s := server.New(server.Options{
@@ -107,6 +113,9 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	wg.Go(func() { engine.Run(ctx) })
 	for _, dir := range c.Watch {
 		wg.Go(func() { w.folder(ctx, dir) })
+		if carrier != nil {
+			wg.Go(func() { carrier.follow(ctx, dir) })
+		}
 	}
 	a.printf("http://%s  database %s%s\n", shown(l.Addr()), st.Name(), watchedText(c.Watch))
 	err = s.Serve(ctx, l, 5*time.Second)

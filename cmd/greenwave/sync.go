@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/greenwave-traffic/greenwave/internal/importer"
@@ -15,6 +16,7 @@ type syncCmd struct {
 	Follow     bool   `help:"Go on: send new records and new runs as they appear, until a signal."`
 	UntilEnded bool   `help:"With --follow: end when the runs that are there now have ended and all is sent."`
 	Restore    bool   `help:"Bring back experiments that were deleted from the database after they had been synced."`
+	modelsFlag `embed:""`
 }
 
 // Run carries a folder to the database.
@@ -34,9 +36,20 @@ func (c *syncCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer dest.Close()
+	carrier, err := c.carrier(a, dest)
+	if err != nil {
+		return err
+	}
 	s, err := syncer.New(dest, a.syncConfig(c.Follow, c.Restore))
 	if err != nil {
 		return err
+	}
+	stopped := func() {}
+	if carrier != nil && c.Follow {
+		following, cancel := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		wg.Go(func() { carrier.follow(following, c.Dir) })
+		stopped = func() { cancel(); wg.Wait() }
 	}
 	var sum syncer.Summary
 	if c.UntilEnded {
@@ -47,7 +60,12 @@ func (c *syncCmd) Run(ctx context.Context, a *app) error {
 	} else {
 		sum, err = s.Folder(ctx, c.Dir)
 	}
-	return a.conclude(ctx, sum, err)
+	stopped()
+	err = a.conclude(ctx, sum, err)
+	if carrier != nil && ctx.Err() == nil && (err == nil || errors.Is(err, errRefused)) {
+		err = errors.Join(err, carrier.finish(ctx, c.Dir))
+	}
+	return err
 }
 
 // syncConfig reports progress in the way that suits the output.

@@ -33,6 +33,7 @@ var rooms = map[string][]string{
 	"internal/comparison":             {"record", "internal/analysis", "internal/store"},
 	"internal/figure":                 nil,
 	"internal/report":                 {"record", "internal/analysis", "internal/comparison", "internal/figure", "internal/store"},
+	"internal/catalog":                {"record", "internal/store"},
 	"internal/controller":             {"internal/sumo"},
 	"internal/crashtest":              nil,
 	"internal/d3qn":                   {"internal/nn", "internal/safetensors"},
