@@ -86,7 +86,9 @@ func TestTheProgramOutlivesAKilledTrainer(t *testing.T) {
 	p := startTrainer(t, "start", dir, "GREENWAVE_TEST_DESTINATION="+db, "GREENWAVE_TEST_PROGRAM="+path)
 	p.read(300)
 	if runtime.GOOS == "linux" {
-		if args := arguments(t, p.dir); strings.Contains(args, "program.db") || !strings.Contains(args, "--until-ended") {
+		var args string
+		eventually(t, "the program runs", func() bool { args = arguments(t, p.dir); return args != "" })
+		if strings.Contains(args, "program.db") || !strings.Contains(args, "--until-ended") {
 			t.Errorf("the arguments of the program are %q", args)
 		}
 	}
