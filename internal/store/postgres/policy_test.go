@@ -65,6 +65,8 @@ var subjects = map[string]subject{
 	"validation_results":           {"record", "experiment_id, total_reward", "$e, $n"},
 	"baseline_comparisons":         {"record", "experiment_id, baseline_type", "$e, 'fixed'"},
 	"run_resources":                {"record", "experiment_id, host_cpu_percent", "$e, $n"},
+	"model_files":                  {"record", "experiment_id, model_hash, location, size_bytes, stored_at", "$e, 'h$n', 'folder', 1, now()"},
+	"model_promotions":             {"record", "id, name, stage, experiment_id, checkpoint_id, model_hash, set_at, set_by, reason", "gen_random_uuid(), 'm', 'staging', $e, gen_random_uuid(), 'h$n', now(), 'ana', 'r'"},
 	"experiments_archive":          {"archive", "", ""},
 	"training_episodes_archive":    {"archive", "", ""},
 	"training_steps_archive":       {"archive", "", ""},
