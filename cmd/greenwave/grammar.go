@@ -29,7 +29,7 @@ type cli struct {
 
 	Alerts alertsCmd `cmd:"" group:"watch" help:"List alerts, silence one, or test a channel."`
 
-	Token   tokenCmd   `cmd:"" group:"manage" help:"Make, list and revoke the tokens with which trainers and people reach a server."`
+	Token      tokenCmd      `cmd:"" group:"manage" help:"Make, list and revoke the tokens with which trainers and people reach a server."`
 	Checkpoint checkpointCmd `cmd:"" group:"manage" help:"List saved models, fetch, promote, roll back, verify and prune them."`
 
 	Migrate migrateCmd `cmd:"" group:"manage" help:"Lay out the tables, or say which version they have."`

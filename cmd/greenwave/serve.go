@@ -21,15 +21,15 @@ import (
 )
 
 type serveCmd struct {
-	Listen    string   `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on. Anything but a loopback address needs --token-file or GREENWAVE_TOKEN."`
-	Watch     []string `placeholder:"DIR" sep:"none" help:"Sync this folder while it grows: journals of runs, and logs such as production_logs. May be repeated."`
-	TokenFile string   `placeholder:"FILE" help:"File with the tokens that callers must show, one a line. Without it: GREENWAVE_TOKEN."`
-	Auth      bool     `help:"Let in the database's own tokens (greenwave token create) and, with SUPABASE_URL, the users of that Supabase project, each to what it may see. Users need PostgreSQL."`
-	Host      []string `placeholder:"NAME" help:"Name by which the server is called, beside localhost; * for any. With tokens: any, unless this is given."`
-	Net       string   `placeholder:"FILE" help:"SUMO network (.net.xml) to draw for experiments whose own is not on this machine."`
-	Rules     string   `placeholder:"FILE" help:"Rules and channels of alerts, as docs/alerts.md has it. Default: alerts.json where it is there, else all rules without a channel."`
-	Listeners int      `placeholder:"N" help:"Streams of live events that may be open at a time. Default: 10,000, or what the limit of open files allows."`
-	Timezone  string   `placeholder:"ZONE" default:"UTC" help:"Zone of times in watched logs that are written without one, as Asia/Manila."`
+	Listen     string   `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on. Anything but a loopback address needs --token-file or GREENWAVE_TOKEN."`
+	Watch      []string `placeholder:"DIR" sep:"none" help:"Sync this folder while it grows: journals of runs, and logs such as production_logs. May be repeated."`
+	TokenFile  string   `placeholder:"FILE" help:"File with the tokens that callers must show, one a line. Without it: GREENWAVE_TOKEN."`
+	Auth       bool     `help:"Let in the database's own tokens (greenwave token create) and, with SUPABASE_URL, the users of that Supabase project, each to what it may see. Users need PostgreSQL."`
+	Host       []string `placeholder:"NAME" help:"Name by which the server is called, beside localhost; * for any. With tokens: any, unless this is given."`
+	Net        string   `placeholder:"FILE" help:"SUMO network (.net.xml) to draw for experiments whose own is not on this machine."`
+	Rules      string   `placeholder:"FILE" help:"Rules and channels of alerts, as docs/alerts.md has it. Default: alerts.json where it is there, else all rules without a channel."`
+	Listeners  int      `placeholder:"N" help:"Streams of live events that may be open at a time. Default: 10,000, or what the limit of open files allows."`
+	Timezone   string   `placeholder:"ZONE" default:"UTC" help:"Zone of times in watched logs that are written without one, as Asia/Manila."`
 	modelsFlag `embed:""`
 }
 
