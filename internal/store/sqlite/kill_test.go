@@ -51,7 +51,7 @@ func child(t *testing.T, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-const killedRecords = 25_000
+const killedRecords = 80_000
 
 // nth is record n of a run: four steps, then the episode that they belong to; now
 // and then a checkpoint.
