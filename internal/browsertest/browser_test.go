@@ -3,6 +3,7 @@ package browsertest
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,9 +19,12 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"github.com/greenwave-traffic/greenwave"
+	"github.com/greenwave-traffic/greenwave/internal/figures"
 )
 
 // patience is how long anything may take before a test fails.
@@ -43,8 +47,17 @@ var program = sync.OnceValues(func() (string, error) {
 
 var built string
 
+var output = flag.String("table", "", "write the table of figures between the markers of this file")
+
 func TestMain(m *testing.M) {
+	flag.Parse()
 	code := m.Run()
+	if code == 0 && *output != "" {
+		if err := figures.Write(*output); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
 	if built != "" {
 		_ = os.RemoveAll(built)
 	}
@@ -63,13 +76,19 @@ type served struct {
 // serve starts a server on a free port and waits until it answers.
 func serve(t testing.TB, dir string, args ...string) *served {
 	t.Helper()
+	return serveFrom(t, "sqlite:"+filepath.Join(dir, "serve.db"), args...)
+}
+
+// serveFrom starts a server on a database.
+func serveFrom(t testing.TB, db string, args ...string) *served {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := l.Addr().String()
 	l.Close()
-	s := &served{t: t, addr: addr, url: "http://" + addr, args: append([]string{"serve", "--listen", addr, "--db", "sqlite:" + filepath.Join(dir, "serve.db")}, args...)}
+	s := &served{t: t, addr: addr, url: "http://" + addr, args: append([]string{"serve", "--listen", addr, "--db", db}, args...)}
 	s.start()
 	t.Cleanup(func() { s.stop(syscall.SIGTERM) })
 	return s
@@ -221,6 +240,17 @@ func open(t testing.TB, s *served, l look) *browser {
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
 	b := &browser{t: t, ctx: ctx, url: s.url}
+	// Nothing may leave the machine: every request goes to the server's own origin.
+	if err := chromedp.Listen(ctx, func(ev any) {
+		if e, ok := ev.(*network.EventRequestWillBeSent); ok && e.Request != nil {
+			address := e.Request.URL
+			if !strings.HasPrefix(address, s.url+"/") && !strings.HasPrefix(address, "data:image/svg+xml") && !strings.HasPrefix(address, "blob:"+s.url) && address != "about:blank" {
+				b.complain("a request leaves the machine: " + address)
+			}
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
 	messages := chromedp.Console(ctx)
 	var reading sync.WaitGroup
 	reading.Go(func() {
@@ -261,6 +291,22 @@ func (b *browser) quiet() {
 		b.t.Errorf("in the browser: %s", e)
 	}
 	b.errors = nil
+}
+
+// before runs a script in every page before its own scripts.
+func (b *browser) before(script string) {
+	b.t.Helper()
+	if _, err := chromedp.Call(b.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// cold makes the browser ask for everything anew.
+func (b *browser) cold() {
+	b.t.Helper()
+	if _, err := chromedp.Call(b.ctx, network.SetCacheDisabled, network.SetCacheDisabledParams{CacheDisabled: true}); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // forget drops what is expected, such as requests to a server that is away.

@@ -173,3 +173,31 @@ func TestServerGoesAndComes(t *testing.T) {
 	}
 	b.forget() // requests that failed while it was away
 }
+
+// TestManyTabs: a browser opens six connections to a server at most; more pages than
+// that are all live, because they share one stream of events.
+func TestManyTabs(t *testing.T) {
+	dir := t.TempDir()
+	runs := filepath.Join(dir, "runs")
+	run := record(t, runs, "tabs", map[string]any{"episodes": 100})
+	for n := range 10 {
+		episode(t, run, n)
+	}
+	s := serve(t, dir, "--watch", runs)
+	first := open(t, s, desktop)
+	tabs := []*browser{first}
+	for range 8 {
+		ctx, cancel := chromedp.NewContext(first.ctx)
+		t.Cleanup(cancel)
+		tabs = append(tabs, &browser{t: t, ctx: ctx, url: s.url})
+	}
+	for _, b := range tabs {
+		b.visit("/experiments/tabs")
+		b.until("the charts", `document.querySelector(".plot")?.dataset.last === "9"`)
+	}
+	episode(t, run, 10)
+	for _, b := range tabs {
+		b.until("the new episode", `document.querySelector(".plot")?.dataset.last === "10"`)
+	}
+	first.quiet()
+}

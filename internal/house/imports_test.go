@@ -40,6 +40,7 @@ var rooms = map[string][]string{
 	"internal/demo":                   {"internal/d3qn", "internal/trainer", "scenarios"},
 	"internal/destination":            {"internal/store"},
 	"internal/export":                 {"record", "internal/store"},
+	"internal/figures":                nil,
 	"internal/house":                  nil,
 	"internal/importer":               {"record", "internal/store", "internal/syncer"},
 	"internal/journal":                nil,

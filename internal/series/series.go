@@ -246,7 +246,7 @@ func (s *Series) smooth(n int) {
 			}
 			mean[at] = sum / float64(len(window))
 		}
-		s.Names = append(s.Names, name+"~mean")
+		s.Names = append(s.Names, name+meanSuffix)
 		s.Columns = append(s.Columns, mean)
 	}
 }

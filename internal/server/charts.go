@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -76,7 +77,31 @@ func (s *Server) showSeries(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.here()
-	return s.json(w, r, columnsOf(&e, q.Axis, got))
+	digits, err := intOf(r.URL.Query(), "digits", 0, 1, 17)
+	if err != nil {
+		return err
+	}
+	out := columnsOf(&e, q.Axis, got)
+	out.round(digits)
+	return s.json(w, r, out)
+}
+
+// round leaves so many significant digits of each value; the axis stays as it is.
+func (c *Columns) round(digits int) {
+	if digits == 0 {
+		return
+	}
+	for _, column := range c.Columns {
+		for i, v := range column {
+			if v == 0 || math.IsNaN(v) || math.IsInf(v, 0) {
+				continue
+			}
+			unit := math.Pow10(digits - 1 - int(math.Floor(math.Log10(math.Abs(v)))))
+			if short := math.Round(v*unit) / unit; !math.IsNaN(short) && !math.IsInf(short, 0) {
+				column[i] = short
+			}
+		}
+	}
 }
 
 // Comparison is several experiments over each other.
@@ -103,6 +128,10 @@ func (s *Server) compare(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	digits, err := intOf(r.URL.Query(), "digits", 0, 1, 17)
+	if err != nil {
+		return err
+	}
 	out := Comparison{Metric: metric, Axis: q.Axis, Series: make([]Columns, len(refs))}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
@@ -122,6 +151,7 @@ func (s *Server) compare(w http.ResponseWriter, r *http.Request) error {
 				return
 			}
 			out.Series[i] = columnsOf(&e, q.Axis, got)
+			out.Series[i].round(digits)
 			out.Series[i].Config = e.config
 			var config struct {
 				Seed json.RawMessage `json:"seed"`

@@ -133,7 +133,7 @@ func TestOpenAPI(t *testing.T) {
 		}
 		place := map[string]string{"experiment": "corridor", "episode": "3", "alert": alert.ID, "run": s.run}
 		good := map[string][]string{ // values that must work; with them something must be found
-			"limit": {"1"}, "columns": {"total_reward"}, "newest": {"true"}, "reverse": {"true"}, "after": {"1"}, "points": {"10"}, "until": {"5"}, "measure": {"full_delay"}, "smooth": {"3"},
+			"limit": {"1"}, "columns": {"total_reward"}, "newest": {"true"}, "reverse": {"true"}, "after": {"1"}, "points": {"10"}, "until": {"5"}, "digits": {"4"}, "measure": {"full_delay"}, "smooth": {"3"},
 			"q": {"corr"}, "status": {"running"}, "group": {"d3qn"}, "tag": {"b"}, "experiment": {"corridor"}, "experiments": {"corridor"},
 			"metric": {"avg_loss"}, "last": {"2"}, "open": {"true"}, "runs": {s.run}, "runs_": {s.run},
 		}

@@ -49,6 +49,7 @@ func seriesParams(more ...Param) []Param {
 		Param{Name: "x", Type: "string", OneOf: []string{"episode", "time", "step"}, Doc: "The axis: number of the episode, when it ended (seconds since 1970), or steps since the training began."},
 		Param{Name: "points", Type: "integer", Doc: "Thin to about so many rows, from 4 to 100000; 2000 unless it is given. Minima, maxima and gaps stay."},
 		Param{Name: "smooth", Type: "integer", Doc: "Add for each column its mean over so many episodes, from 1 to 1000, as NAME~mean."},
+		Param{Name: "digits", Type: "integer", Doc: "Round values to so many significant digits, from 1 to 17; exact unless it is given."},
 		Param{Name: "after", Type: "integer", Doc: "Only episodes behind this number."},
 		Param{Name: "until", Type: "integer", Doc: "Only episodes up to and with this number."})
 }

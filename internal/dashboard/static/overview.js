@@ -4,7 +4,7 @@ import { count } from "./format.js";
 import { Chart, Group, coloursOf } from "./charts.js";
 
 const windows = [1, 5, 10, 20, 50, 100];
-const points = 1200;
+const points = 600, digits = 5; // as many as a screen shows; a zoom asks for more
 
 // Which columns each chart shows: [key, label, colour, help]. A chart without a value
 // anywhere is left out. plus is never averaged; right: it has the axis on the right.
@@ -58,9 +58,9 @@ export function overview({ name, url, addressed, drawn }) {
 			const series = [];
 			for (const [key, label, colour, help] of plan.averaged) {
 				const c = colour === "own" ? own : colour;
-				const digits = plan.id === "reward" ? 4 : 3;
-				if (smooth > 1) series.push({ key, label: `${label}, each episode`, colour: c, thin: true, quiet: true }, { key: key + "~mean", label, colour: c, help: `${help ?? ""} Mean of ${smooth} episodes; in brackets the last one.`.trim(), raw: key, digits });
-				else series.push({ key, label, colour: c, help, digits });
+				const shown = plan.id === "reward" ? 4 : 3;
+				if (smooth > 1) series.push({ key, label: `${label}, each episode`, colour: c, thin: true, quiet: true }, { key: key + "~mean", label, colour: c, help: `${help ?? ""} Mean of ${smooth} episodes; in brackets the last one.`.trim(), raw: key, digits: shown });
+				else series.push({ key, label, colour: c, help, digits: shown });
 			}
 			series.push(...(plan.plus ?? []));
 			if (plan.id === "reward") series.push({ key: "validation", label: "validation", colour: "--ink", dots: true, digits: 4, help: "Mean reward on the validation demand, after the episode." });
@@ -82,7 +82,7 @@ export function overview({ name, url, addressed, drawn }) {
 	}
 
 	const wanted = () => [...new Set([...plans.flatMap((p) => [...p.averaged.map(([k]) => k), ...(p.plus ?? []).map((c) => c.key)]), ...components.map((c) => "reward_components." + c)])].join(",");
-	const series = (more) => get(path(name) + "/series", { columns: wanted(), x: axis, points, smooth: smooth > 1 ? smooth : "", ...more });
+	const series = (more) => get(path(name) + "/series", { columns: wanted(), x: axis, points, digits, smooth: smooth > 1 ? smooth : "", ...more });
 
 	// full reads everything, thinned.
 	async function full() {
@@ -105,7 +105,7 @@ export function overview({ name, url, addressed, drawn }) {
 		asked = new AbortController();
 		const [from, to] = group.zoom, wide = (to - from) / 4;
 		try {
-			const got = await get(path(name) + "/series", { columns: wanted(), points, smooth: smooth > 1 ? smooth : "", after: Math.max(-1, Math.floor(from - wide) - 1), until: Math.max(0, Math.ceil(to + wide)) }, asked.signal);
+			const got = await get(path(name) + "/series", { columns: wanted(), points, digits, smooth: smooth > 1 ? smooth : "", after: Math.max(-1, Math.floor(from - wide) - 1), until: Math.max(0, Math.ceil(to + wide)) }, asked.signal);
 			if (gone) return;
 			detail = { x: got.x, ...got.columns };
 			draw();

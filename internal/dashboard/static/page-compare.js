@@ -72,7 +72,7 @@ export function compare(view) {
 		}
 		const list = chosen.join(","), measure = about()[3];
 		try {
-			const got = await get("/compare", { experiments: list, metric, x: axis === "hours" ? "time" : axis, points: chosen.length > 20 ? 300 : 1000, smooth: smooth > 1 ? smooth : "" });
+			const got = await get("/compare", { experiments: list, metric, x: axis === "hours" ? "time" : axis, points: chosen.length > 20 ? 200 : 800, digits: 5, smooth: smooth > 1 ? smooth : "" });
 			if (gone) return;
 			shown = got.series;
 			if (axis === "hours") for (const c of shown) c.x = c.x.map((v) => (v - c.x[0]) / 3600);
