@@ -51,7 +51,7 @@ func latency(t testing.TB, db string, listeners, samples int, pause time.Duratio
 	b := open(t, s, desktop)
 	b.before(painted)
 	b.visit("/experiments/live")
-	b.until("the first episodes", `window.painted["19"] > 0 && document.getElementById("live").innerText === "live"`)
+	b.until("the first episodes", `document.querySelector(".plot")?.dataset.last === "19" && document.getElementById("live").innerText === "live"`)
 
 	ctx, stop := context.WithCancel(t.Context())
 	var others sync.WaitGroup

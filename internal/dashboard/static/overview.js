@@ -4,7 +4,7 @@ import { count } from "./format.js";
 import { Chart, Group, coloursOf } from "./charts.js";
 
 const windows = [1, 5, 10, 20, 50, 100];
-const points = 600, digits = 5; // as many as a screen shows; a zoom asks for more
+const points = 400, digits = 5; // as many as a screen shows; a zoom asks for more
 
 // Which columns each chart shows: [key, label, colour, help]. A chart without a value
 // anywhere is left out. plus is never averaged; right: it has the axis on the right.
@@ -88,8 +88,11 @@ export function overview({ name, url, addressed, drawn }) {
 	async function full() {
 		const got = await series();
 		if (gone) return;
+		// What came while this was asked for is not in it: it is read again.
+		const behind = axis === "episode" && stored.x.length > 0 && !(got.x[got.x.length - 1] >= stored.x[stored.x.length - 1]);
 		stored = { x: got.x, ...got.columns };
 		thinned = got.thinned;
+		if (behind && got.x.length) return fresh();
 		draw();
 		if (group.zoom) closer();
 	}
@@ -193,7 +196,7 @@ export function overview({ name, url, addressed, drawn }) {
 		validations(list) { validations = list; },
 		alerts(list) { alerts = list; marks(); },
 		// start reads the last episodes: last is the number of the newest.
-		start: async (last) => { recent.x = []; for (const k of recentColumns) recent[k] = []; await lately(last - 40); },
+		start: async (last) => { recent.x = []; for (const k of recentColumns) recent[k] = []; await lately(last - 40); if (stored.x.length && !gone) draw(); },
 		address(q) {
 			if (smooth !== 10) q.set("smooth", smooth);
 			if (axis !== "episode") q.set("x", axis);
