@@ -1,7 +1,6 @@
 package greenwave
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -82,7 +81,7 @@ func (r *Run) keep(path string) (size int64, hash string, err error) {
 		return 0, "", &copyError{err}
 	}
 	defer folder.Close()
-	o, err := folder.Copy(context.Background(), path)
+	o, err := folder.Copy(path)
 	switch {
 	case err == nil:
 		return o.Size, o.Hash, nil

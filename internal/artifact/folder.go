@@ -48,7 +48,7 @@ func place(hash string) string { return path.Join(hash[:2], hash) }
 
 // Copy stores a file under the hash that it turns out to have. It returns when the copy
 // is on the disk. A file that changes meanwhile is ErrChanged.
-func (f *Folder) Copy(ctx context.Context, from string) (Object, error) {
+func (f *Folder) Copy(from string) (Object, error) {
 	in, err := os.Open(from)
 	if err != nil {
 		return Object{}, err
@@ -61,7 +61,7 @@ func (f *Folder) Copy(ctx context.Context, from string) (Object, error) {
 	if !before.Mode().IsRegular() {
 		return Object{}, &fs.PathError{Op: "read", Path: from, Err: errors.New("not a file")}
 	}
-	return f.write(ctx, in, func(o Object) error {
+	return f.write(in, func(o Object) error {
 		after, err := in.Stat()
 		if err == nil && (after.Size() != o.Size || !after.ModTime().Equal(before.ModTime())) {
 			err = fmt.Errorf("%s: %w: save the model under another name and rename it when it is whole", from, ErrChanged)
@@ -81,7 +81,7 @@ func (f *Folder) Put(ctx context.Context, o Object, content Content) error {
 	if _, err := content.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	_, err := f.write(ctx, content, func(got Object) error {
+	_, err := f.write(reader{ctx, content}, func(got Object) error {
 		if got.Hash != o.Hash {
 			return fmt.Errorf("model %s: %w: its content has the SHA-256 %s now", o.Hash, ErrChanged, got.Hash)
 		}
@@ -92,7 +92,7 @@ func (f *Folder) Put(ctx context.Context, o Object, content Content) error {
 
 // write brings content to the disk under a name of its own first; it gets its place
 // when it is whole and check has nothing against it.
-func (f *Folder) write(ctx context.Context, in io.Reader, check func(Object) error) (o Object, err error) {
+func (f *Folder) write(in io.Reader, check func(Object) error) (o Object, err error) {
 	part := "." + rand.Text() + ".part"
 	out, err := f.root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
@@ -105,7 +105,7 @@ func (f *Folder) write(ctx context.Context, in io.Reader, check func(Object) err
 		}
 	}()
 	sum := sha256.New()
-	if o.Size, err = io.Copy(io.MultiWriter(out, sum), reader{ctx, in}); err != nil {
+	if o.Size, err = io.Copy(io.MultiWriter(out, sum), in); err != nil {
 		return o, err
 	}
 	o.Hash = hex.EncodeToString(sum.Sum(nil))

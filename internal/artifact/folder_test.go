@@ -40,7 +40,7 @@ func TestCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		got, err := f.Copy(t.Context(), file)
+		got, err := f.Copy(file)
 		if err != nil || got.Hash != want.Hash || got.Size != want.Size {
 			t.Fatalf("Copy = %+v, %v, want %+v", got, err, want)
 		}
@@ -48,10 +48,10 @@ func TestCopy(t *testing.T) {
 	if _, err := artifact.Fetch(t.Context(), f, want.Hash, io.Discard); err != nil {
 		t.Error(err)
 	}
-	if _, err := f.Copy(t.Context(), dir); err == nil {
+	if _, err := f.Copy(dir); err == nil {
 		t.Error("a folder was copied")
 	}
-	if _, err := f.Copy(t.Context(), file+".nowhere"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := f.Copy(file+".nowhere"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
 	}
 }

@@ -2,6 +2,7 @@
 package figures
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -105,7 +106,7 @@ func cpu() string {
 }
 
 func postgresVersion() string {
-	out, err := exec.Command("psql", "--version").Output()
+	out, err := exec.CommandContext(context.Background(), "psql", "--version").Output()
 	if err != nil {
 		return "PostgreSQL of unknown version"
 	}
