@@ -121,6 +121,7 @@ export function overview({ name, url, addressed, drawn }) {
 		const after = stored.x[stored.x.length - 1];
 		const [got] = await Promise.all([series({ after }), lately()]);
 		if (gone || got.rows === 0) return;
+		if (stored.x[stored.x.length - 1] !== after) return fresh(); // everything was read meanwhile
 		if (got.x[0] > after + 1) { stored.x.push(after + 1); for (const k of Object.keys(got.columns)) stored[k]?.push(null); }
 		stored.x.push(...got.x);
 		for (const k of Object.keys(got.columns)) (stored[k] ??= stored.x.slice(got.x.length).map(() => null)).push(...got.columns[k]);
@@ -133,15 +134,18 @@ export function overview({ name, url, addressed, drawn }) {
 		const after = last ?? recent.x[recent.x.length - 1];
 		const got = await get(path(name) + "/series", { columns: recentColumns.join(","), points: 100000, after: after === undefined || after < 0 ? "" : after });
 		if (gone) return;
-		recent.x.push(...got.x);
-		for (const k of recentColumns) recent[k] = [...(recent[k] ?? []), ...got.columns[k]];
+		const known = recent.x[recent.x.length - 1] ?? -1;
+		const from = got.x.findIndex((x) => x > known); // two may have asked at the same time
+		if (from < 0) return;
+		recent.x.push(...got.x.slice(from));
+		for (const k of recentColumns) recent[k] = [...(recent[k] ?? []), ...got.columns[k].slice(from)];
 		for (const k of ["x", ...recentColumns]) recent[k] = recent[k].slice(-40);
 	}
 
 	function draw() {
 		const from = detail ?? stored, x = from.x;
 		const any = (k) => stored[k]?.some((v) => v !== null);
-		const last = recent.x.length ? recent.x[recent.x.length - 1] : -1;
+		const last = Math.max(recent.x[recent.x.length - 1] ?? -1, axis === "episode" ? stored.x[stored.x.length - 1] ?? -1 : -1);
 		for (const [id, chart] of charts) {
 			chart.none = "No episode yet. The first one appears here at its end.";
 			chart.el.hidden = id !== "reward" && !chart.series.some((c) => !c.dots && any(c.key));
