@@ -27,6 +27,7 @@ type cli struct {
 
 	Serve serveCmd `cmd:"" group:"watch" help:"Serve the dashboard, the API and live events, and sync what is watched."`
 
+	Watch  watchCmd  `cmd:"" group:"watch" help:"Watch trainings in the terminal: alive, better, safe? From a folder of journals or a server."`
 	Alerts alertsCmd `cmd:"" group:"watch" help:"List alerts, silence one, or test a channel."`
 
 	Token      tokenCmd      `cmd:"" group:"manage" help:"Make, list and revoke the tokens with which trainers and people reach a server."`

@@ -63,6 +63,8 @@ var rooms = map[string][]string{
 	"internal/traci":                  nil,
 	"internal/wire":                   nil,
 	"internal/trainer":                {".", "internal/analysis", "internal/controller", "internal/d3qn", "internal/nn", "internal/policy", "internal/safetensors", "internal/sumo"},
+	"internal/watch":                  {"record", "internal/alert", "internal/importer", "internal/journal", "internal/store", "internal/syncer", "internal/words"},
+	"internal/words":                  nil,
 	"scenarios/davao-corridor/demand": nil,
 	"scenarios":                       nil,
 	"scripts/testsum":                 nil,
