@@ -51,7 +51,7 @@ func TestCopy(t *testing.T) {
 	if _, err := f.Copy(dir); err == nil {
 		t.Error("a folder was copied")
 	}
-	if _, err := f.Copy(file+".nowhere"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := f.Copy(file + ".nowhere"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
 	}
 }
