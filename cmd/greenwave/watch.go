@@ -22,7 +22,7 @@ type watchCmd struct {
 
 // Run watches in the terminal; elsewhere it prints a line for each event.
 func (c *watchCmd) Run(ctx context.Context, a *app) error {
-	src, err := c.open(a)
+	src, err := c.open(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -40,9 +40,9 @@ func (c *watchCmd) Run(ctx context.Context, a *app) error {
 	return errors.Join(err, src.Close())
 }
 
-func (c *watchCmd) open(a *app) (watch.Source, error) {
+func (c *watchCmd) open(ctx context.Context, a *app) (watch.Source, error) {
 	if c.Server != "" {
-		src, err := watch.OpenServer(c.Server, a.getenv("GREENWAVE_TOKEN"))
+		src, err := watch.OpenServer(ctx, c.Server, a.getenv("GREENWAVE_TOKEN"))
 		if err != nil {
 			return nil, &usageError{fmt.Errorf("--server: %w", err), "greenwave watch --help shows how it is used"}
 		}

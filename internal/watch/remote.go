@@ -41,8 +41,8 @@ const (
 )
 
 // OpenServer prepares to read the server at an address such as http://localhost:8080;
-// token may be empty.
-func OpenServer(address, token string) (*Remote, error) {
+// token may be empty. Its stream of events ends with ctx, or with Close.
+func OpenServer(ctx context.Context, address, token string) (*Remote, error) {
 	if !strings.Contains(address, "://") {
 		address = "http://" + address
 	}
@@ -53,7 +53,7 @@ func OpenServer(address, token string) (*Remote, error) {
 	if u.User != nil {
 		return nil, fmt.Errorf("the address of the server %s has a name or password in it: put the token into GREENWAVE_TOKEN", u.Redacted())
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(ctx)
 	r := &Remote{
 		base: strings.TrimSuffix(u.Scheme+"://"+u.Host+u.Path, "/"), token: token, client: &http.Client{},
 		ids: map[string]string{}, changed: make(chan struct{}, 1), stop: stop,

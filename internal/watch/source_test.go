@@ -131,7 +131,7 @@ func TestSourcesAgree(t *testing.T) {
 	run := training(t, dir, rtl)
 	check(t, run.Flush())
 	s := serve(t, dir)
-	remote, err := OpenServer(s.url, "0123456789abcdef")
+	remote, err := OpenServer(t.Context(), s.url, "0123456789abcdef")
 	check(t, err)
 	defer remote.Close()
 	for _, src := range []Source{folder(t, dir), remote} {
@@ -248,7 +248,7 @@ func TestServerComesBack(t *testing.T) {
 	run := training(t, dir, "far")
 	check(t, run.Flush())
 	s := serve(t, dir)
-	remote, err := OpenServer(s.addr, "0123456789abcdef")
+	remote, err := OpenServer(t.Context(), s.addr, "0123456789abcdef")
 	check(t, err)
 	defer remote.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)

@@ -55,6 +55,7 @@ func Number(v float64) string {
 	}
 }
 
+// Optional is Number, and a dash for what was not measured.
 func Optional(v *float64) string {
 	if v == nil {
 		return "–"
