@@ -299,7 +299,7 @@ func TestServerSaysWhatIsWrong(t *testing.T) {
 		{s.url + "/elsewhere", "0123456789abcdef", "is this the address of greenwave serve?"},
 		{"127.0.0.1:1", "", "does not answer"},
 	} {
-		r, err := OpenServer(tc.address, tc.token)
+		r, err := OpenServer(t.Context(), tc.address, tc.token)
 		check(t, err)
 		_, err = r.Experiments(t.Context())
 		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "0123456789abcdef") {
@@ -308,7 +308,7 @@ func TestServerSaysWhatIsWrong(t *testing.T) {
 		check(t, r.Close())
 	}
 	for _, address := range []string{"", "ftp://x", "http://", "http://user:secret@host"} {
-		r, err := OpenServer(address, "")
+		r, err := OpenServer(t.Context(), address, "")
 		if err == nil {
 			_ = r.Close()
 			t.Errorf("%q is taken for the address of a server", address)
