@@ -18,6 +18,7 @@ var rooms = map[string][]string{
 	".":                               {"record", "internal/artifact", "internal/destination", "internal/journal", "internal/settings", "internal/store", "internal/syncer"},
 	"record":                          nil,
 	"cmd/greenwave":                   {"*"}, // the one program knows every room
+	"deploy/grafana":                  nil,   // its test alone
 	"destination/postgres":            {"internal/destination", "internal/store", "internal/store/postgres"},
 	"destination/sqlite":              {"internal/destination", "internal/store", "internal/store/sqlite"},
 	"destination/https":               {"internal/destination", "internal/store", "internal/store/remote"},
