@@ -19,7 +19,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: need-go build ## train on the corridor, crash, resume, sync, verify and query
+demo: need-go build ## train on the corridor with the dashboard open, crash, resume, sync, verify and query
 	@scripts/need demo
 	@$(BIN)/greenwave demo --dir build/demo
 

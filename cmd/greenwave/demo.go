@@ -31,6 +31,8 @@ type demoCmd struct {
 	Train    bool `hidden:"" help:"Train, as a process of its own."`
 	LogSteps int  `hidden:"" default:"1" help:"Record every n-th step."`
 	Recorded bool `hidden:"" help:"Show the recorded run even if SUMO is here."`
+
+	Listen string `hidden:"" default:"127.0.0.1:8080" help:"Address of the dashboard; a free port where it is taken."`
 }
 
 const (
@@ -42,11 +44,12 @@ const (
 // so that some episodes are trained twice.
 func (c *demoCmd) killAt() int { return c.Episodes*5/8 + 1 }
 
-func (c *demoCmd) runs() string { return filepath.Join(c.Dir, "runs") }
+func (c *demoCmd) runs() string     { return filepath.Join(c.Dir, "runs") }
+func (c *demoCmd) database() string { return "sqlite:" + filepath.Join(c.Dir, "demo.db") }
 
-// Run shows the whole way of a record: train, crash, resume, sync, verify, query.
-// Every number that it prints comes from the real thing.
-func (c *demoCmd) Run(ctx context.Context, a *app) error {
+// Run shows the whole way of a record: train, crash, resume, sync, verify, query, with
+// the dashboard open beside it. Every number that it prints comes from the real thing.
+func (c *demoCmd) Run(ctx context.Context, a *app) (err error) {
 	if c.Train {
 		return c.train(ctx, a)
 	}
@@ -57,7 +60,11 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 	if err := c.clear(); err != nil {
 		return err
 	}
-	var err error
+	d, err := c.dashboard(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
 	if version, missing := sumo.Version(ctx, "sumo"); missing == nil && !c.Recorded {
 		err = c.live(ctx, a, version)
 	} else {
@@ -66,13 +73,13 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	db := "sqlite:" + filepath.Join(c.Dir, "demo.db")
+	db := c.database()
 	a.printf("\n%s\n\n", a.paint(blue, "$ export GREENWAVE_DB="+db))
 	for _, step := range []struct {
 		title string
 		args  []string
 	}{
-		{"The journals go to a database, each record once", []string{"sync", c.runs()}},
+		{"What the dashboard showed is in a database already; this sends what is not", []string{"sync", c.runs()}},
 		{"Nothing is there twice, nothing is missing, every value is the same", []string{"verify", c.runs()}},
 		{"", []string{"status", c.runs()}},
 		{"Did it learn?", []string{"show", demoExperiment}},
@@ -93,6 +100,7 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 	a.title(fmt.Sprintf("Done in %s. What next?", duration(a.now().Sub(begun))))
 	runs, _ := journal.Find(c.runs())
 	a.facts(
+		"the dashboard", programName()+" serve",
 		"look around", programName()+` query "SELECT * FROM training_steps LIMIT 5"`,
 		"read a run", programName()+" inspect \\\n  "+runs[0].Dir,
 		"train longer", programName()+" train --help",
@@ -100,13 +108,14 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 		"from Go", "go doc github.com/greenwave-traffic/greenwave",
 	)
 	a.printf("Everything is in %s; delete it when you like.\n", c.Dir)
+	d.stay(ctx, a)
 	return nil
 }
 
 // live trains, is killed and trains on.
 func (c *demoCmd) live(ctx context.Context, a *app, version string) error {
 	a.title("A D3QN learns to control three intersections: ECOLAND, JOHNPAUL, SANDAWA")
-	a.printf("SUMO %s simulates five minutes of a morning in each of %d episodes.\nEvery record is on disk before the training goes on; no database is there yet.\n\n", version, c.Episodes)
+	a.printf("SUMO %s simulates five minutes of a morning in each of %d episodes.\nEvery record is on disk before the training goes on. The dashboard's server\nreads it there and takes it to a database.\n\n", version, c.Episodes)
 	acknowledged, err := c.child(ctx, a, false, c.killAt())
 	if err != nil {
 		return err
@@ -128,7 +137,12 @@ func (c *demoCmd) live(ctx context.Context, a *app, version string) error {
 
 // recorded unpacks the run that ships with the program.
 func (c *demoCmd) recorded(a *app, missing error) error {
-	made, err := demo.Recorded(c.runs())
+	// The dashboard's server reads the folder of runs: there the recorded one appears whole.
+	unpacked := filepath.Join(c.Dir, "unpacked")
+	made, err := demo.Recorded(unpacked)
+	if err == nil {
+		err = os.Rename(filepath.Join(unpacked, demoExperiment), filepath.Join(c.runs(), demoExperiment))
+	}
 	if err != nil {
 		return err
 	}
@@ -300,7 +314,7 @@ func (c *demoCmd) clear() error {
 			return err
 		}
 	}
-	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+	if err := os.MkdirAll(c.runs(), 0o755); err != nil {
 		return err
 	}
 	return os.WriteFile(marker, []byte("greenwave demo replaces this folder\n"), 0o644)

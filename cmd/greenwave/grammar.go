@@ -34,7 +34,7 @@ type cli struct {
 	Checkpoint checkpointCmd `cmd:"" group:"manage" help:"List saved models, fetch, promote, roll back, verify and prune them."`
 
 	Migrate migrateCmd `cmd:"" group:"manage" help:"Lay out the tables, or say which version they have."`
-	Demo    demoCmd    `cmd:"" group:"manage" help:"Train a small controller, kill it, resume, sync, verify and query: in seconds, without services."`
+	Demo    demoCmd    `cmd:"" group:"manage" help:"Train a small controller with the dashboard open, kill it, resume, sync, verify and query: in about two minutes, without services."`
 	Version versionCmd `cmd:"" group:"manage" help:"Print the version."`
 }
 
