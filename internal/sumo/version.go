@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"strings"
 
 	"github.com/greenwave-traffic/greenwave/internal/traci"
 )
 
-var versionLine = regexp.MustCompile(`(?m)^Eclipse SUMO sumo Version (\S+)`)
+var versionLine = regexp.MustCompile(`(?m)^(?:Eclipse )?SUMO (?:sumo )?Version (\S+)`)
 
 // Version returns the version that SUMO's executable tells of itself ("1.15.0").
 func Version(ctx context.Context, program string) (string, error) {
@@ -28,7 +29,11 @@ func Version(ctx context.Context, program string) (string, error) {
 	if m == nil {
 		return "", fmt.Errorf("%s does not say that it is SUMO: give the path of the sumo program", path)
 	}
-	return string(m[1]), nil
+	version := string(m[1])
+	if strings.HasPrefix(version, "0.") {
+		return "", fmt.Errorf("%s is SUMO %s, which speaks another protocol: install SUMO 1.0 or newer (1.15 is what the tests have)", path, version)
+	}
+	return version, nil
 }
 
 // Vehicles is the number of vehicles in the network.

@@ -27,6 +27,10 @@ func TestVersionOfWhatIsNotSUMO(t *testing.T) {
 	if err := os.WriteFile(plain, []byte("no program"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	old := filepath.Join(dir, "old")
+	if err := os.WriteFile(old, []byte("#!/bin/sh\necho SUMO Version 0.32.0\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		program string
 		missing bool
@@ -34,6 +38,7 @@ func TestVersionOfWhatIsNotSUMO(t *testing.T) {
 	}{
 		{"/bin/true", false, "does not say that it is SUMO: give the path of the sumo program"},
 		{"/bin/false", false, "/bin/false --version: exit status 1"},
+		{old, false, "is SUMO 0.32.0, which speaks another protocol: install SUMO 1.0 or newer"},
 		{"no-such-sumo", true, "apt-get install sumo"},
 		{filepath.Join(dir, "sumo"), true, "or give its path"},
 		{plain, true, "or give its path"},
