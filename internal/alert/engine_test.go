@@ -268,29 +268,40 @@ func TestLookIsCheap(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	run := w.begin("running", "journal")
+	w.log(run, record.KindEpisode, `{"episode_number":1,"total_reward":1}`)
+	// The quickest of many: what else the machine does slows some of them, not all.
+	look := func() time.Duration {
+		w.look()
+		quickest := time.Hour
+		for range 20 {
+			begun := time.Now()
+			w.look()
+			quickest = min(quickest, time.Since(begun))
+		}
+		return quickest
+	}
+	alone := look()
 	for _, statement := range []string{
 		`INSERT INTO experiments (id, experiment_name) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
 			SELECT printf('00000000-0000-4000-8000-%012d', i), 'old ' || i FROM n`,
 		`INSERT INTO training_runs (id, experiment_id, experiment_name, source, started_at, last_heartbeat, status, updated_at)
 			SELECT replace(id, '-4000-', '-4001-'), id, experiment_name, 'journal', '2026-02-01T00:00:00.000000Z', '2026-02-01T01:00:00.000000Z',
-			CASE WHEN rowid % 2 THEN 'running' ELSE 'completed' END, '2026-02-01T01:00:00.000000Z' FROM experiments`,
+			CASE WHEN rowid % 2 THEN 'running' ELSE 'completed' END, '2026-02-01T01:00:00.000000Z' FROM experiments WHERE experiment_name LIKE 'old %'`,
 	} {
 		if _, err := db.ExecContext(t.Context(), statement); err != nil {
 			t.Fatal(err)
 		}
 	}
-	run := w.begin("running", "journal")
-	w.log(run, record.KindEpisode, `{"episode_number":1,"total_reward":1}`)
-	w.look()
+	among := look()
 	begun := time.Now()
-	const looks = 50
-	for range looks {
-		w.look()
+	if _, err := w.st.Experiments(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	each := time.Since(begun) / looks
-	t.Logf("a look among 10,000 silent experiments at one that runs: %v", each)
-	if each > 100*time.Millisecond { // a scan takes longer, and a busy machine not as long
-		t.Errorf("a look takes %v", each)
+	scan := time.Since(begun)
+	t.Logf("a look at one that runs: %v; among 10,000 silent experiments: %v; reading them all: %v", alone, among, scan)
+	if 3*among > scan {
+		t.Errorf("a look takes %v among 10,000 silent experiments, and reading them all %v", among, scan)
 	}
 	if n := len(w.e.watched); n != 1 {
 		t.Errorf("%d experiments are watched", n)
