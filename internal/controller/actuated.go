@@ -1,7 +1,9 @@
 package controller
 
 import (
+	"crypto/sha256"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -62,8 +64,18 @@ func withPrograms(s sumo.Scenario, programs []tlLogic, dir, name string) (sumo.S
 	if err != nil {
 		return s, false, fmt.Errorf("signal programs: %w", err)
 	}
-	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path, text, 0o644); err != nil {
+	// Scenarios run side by side in one folder: each content has a file of its own, which
+	// is whole when it has its name.
+	path := filepath.Join(dir, fmt.Sprintf("%x-%s", sha256.Sum256(text), name))
+	part, err := os.CreateTemp(dir, "*.part")
+	if err == nil {
+		_, err = part.Write(text)
+		err = errors.Join(err, part.Close())
+		if err == nil {
+			err = os.Rename(part.Name(), path)
+		}
+	}
+	if err != nil {
 		return s, false, fmt.Errorf("signal programs: %w", err)
 	}
 	s.Additional = append(append([]string(nil), s.Additional...), path)
