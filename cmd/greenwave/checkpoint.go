@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -217,13 +218,7 @@ func (c *checkpointPromoteCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	o := catalog.Order{Name: c.Name, Stage: c.Stage, By: c.By, Reason: c.Reason, Now: a.now()}
-	if o.Name == "" {
-		o.Name = k.Experiment
-	}
-	if o.By == "" {
-		o.By = who(a)
-	}
+	o := catalog.Order{Name: cmp.Or(c.Name, k.Experiment), Stage: c.Stage, By: cmp.Or(c.By, who(a)), Reason: c.Reason, Now: a.now()}
 	before, err := catalog.Promote(ctx, s, k, o)
 	if err != nil {
 		return err
@@ -253,10 +248,7 @@ func (c *checkpointRollbackCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer s.Close()
-	o := catalog.Order{Name: c.Name, Stage: c.Stage, By: c.By, Reason: c.Reason, Now: a.now()}
-	if o.By == "" {
-		o.By = who(a)
-	}
+	o := catalog.Order{Name: c.Name, Stage: c.Stage, By: cmp.Or(c.By, who(a)), Reason: c.Reason, Now: a.now()}
 	from, to, err := catalog.Rollback(ctx, s, o)
 	if err != nil {
 		return next(err, "greenwave checkpoint history "+visible(c.Name)+" shows what was there")
@@ -304,11 +296,7 @@ type checkpointVerifyCmd struct {
 
 // Run reads every stored model.
 func (c *checkpointVerifyCmd) Run(ctx context.Context, a *app) error {
-	models, err := c.need(a)
-	if err != nil {
-		return err
-	}
-	s, err := a.openWriter(ctx)
+	models, s, err := c.need(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -372,13 +360,18 @@ func (c *checkpointVerifyCmd) Run(ctx context.Context, a *app) error {
 	return err
 }
 
-// need opens the store of models; it must be configured.
-func (f *modelsFlag) need(a *app) (artifact.Store, error) {
+// need opens the store of models, which must be configured, and the database that knows
+// what is in it.
+func (f *modelsFlag) need(ctx context.Context, a *app) (artifact.Store, store.Store, error) {
 	models, err := f.open(a)
 	if err == nil && models == nil {
 		err = &usageError{errors.New("no store of models is named"), "give --models or set GREENWAVE_MODELS"}
 	}
-	return models, err
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := a.openWriter(ctx)
+	return models, s, err
 }
 
 type checkpointPruneCmd struct {
@@ -390,11 +383,7 @@ type checkpointPruneCmd struct {
 
 // Run deletes what nothing needs.
 func (c *checkpointPruneCmd) Run(ctx context.Context, a *app) error {
-	models, err := c.need(a)
-	if err != nil {
-		return err
-	}
-	s, err := a.openWriter(ctx)
+	models, s, err := c.need(ctx, a)
 	if err != nil {
 		return err
 	}
