@@ -40,6 +40,7 @@ type Config struct {
 	Separate      bool        `json:"separate"`       // a network for each signal instead of one for all
 	Frames        int         `json:"frames"`         // decisions that a state shows; default 1
 	RewardScale   float64     `json:"reward_scale"`   // of the standardised reward; default 0.1
+	RewardLimit   float64     `json:"reward_limit"`   // standard deviations to which a standardised reward is limited; default 0: not at all
 	RewardChanges bool        `json:"reward_changes"` // learn from how the reward changes, which has the same best policy
 	Updates       float64     `json:"updates"`        // updates for each signal's decision; default 1
 	Agent         d3qn.Config `json:"agent"`          //
@@ -168,7 +169,7 @@ func (c Config) Check() error {
 		{"begin", float64(c.Begin), 0, 1e9}, {"warmup", float64(*c.Warmup), 0, 1e6}, {"horizon", float64(c.Horizon), 1, 1e6},
 		{"teleport", float64(c.Teleport), 0, 1e6}, {"interval", float64(c.Interval), 1, 300}, {"episodes", float64(c.Episodes), 1, 1e7},
 		{"seed", float64(c.Seed), 1, 1e6}, {"workers", float64(c.Workers), 1, 256}, {"frames", float64(c.Frames), 1, 64},
-		{"reward_scale", c.RewardScale, 1e-6, 1e3}, {"updates", c.Updates, 0.01, 100}, {"validate_every", float64(c.ValidateEvery), 1, 1e7},
+		{"reward_scale", c.RewardScale, 1e-6, 1e3}, {"reward_limit", c.RewardLimit, 0, 1e6}, {"updates", c.Updates, 0.01, 100}, {"validate_every", float64(c.ValidateEvery), 1, 1e7},
 		{"validation_seeds", float64(c.ValidationSeeds), 1, 1000}, {"log_steps", float64(c.LogSteps), 1, 1e6},
 		{"timing.yellow", float64(c.Timing.Yellow), 0, 60}, {"timing.all_red", float64(c.Timing.AllRed), 0, 60},
 		{"timing.min_green", float64(c.Timing.MinGreen), 1, 300}, {"timing.max_green", float64(c.Timing.MaxGreen), float64(c.Timing.MinGreen + c.Interval), 1e6},

@@ -51,6 +51,24 @@ func TestLearningFromChangesOfTheReward(t *testing.T) {
 	}
 }
 
+func TestRewardsAreLimited(t *testing.T) {
+	l := learner{cfg: Config{RewardScale: 0.1, RewardLimit: 5}, reward: scale{Mean: []float64{-10, 0}, Deviation: []float64{2, 4}}}
+	for _, c := range []struct {
+		signal       int
+		reward, want float64
+	}{
+		{0, -12, -0.1}, {0, -20, -0.5}, {0, -2000, -0.5}, {0, 2000, 0.5}, {1, -2, -0.05},
+	} {
+		if got := l.standardise(c.signal, c.reward); got != c.want {
+			t.Errorf("signal %d, reward %v: %v, expected %v", c.signal, c.reward, got, c.want)
+		}
+	}
+	l.cfg.RewardLimit = 0
+	if got := l.standardise(0, -2010); got != -100 {
+		t.Errorf("without a limit: %v, expected -100", got)
+	}
+}
+
 // Training files that ship are complete but for the paths of the data.
 func TestShippedTrainings(t *testing.T) {
 	files, err := filepath.Glob("../../examples/training/*.json")

@@ -75,9 +75,15 @@ func (l *learner) memory() (n int) {
 	return n
 }
 
-// standardise scales a signal's reward.
+// standardise scales a signal's reward. Beyond RewardLimit a worse reward is no
+// different (Mnih et al. 2015 clip it to ±1): a gridlock, in which no action changes
+// anything any more, would drown all other rewards in the memory.
 func (l *learner) standardise(signal int, reward float64) float64 {
-	return (reward - l.reward.Mean[signal]) / l.reward.Deviation[signal] * l.cfg.RewardScale
+	r := (reward - l.reward.Mean[signal]) / l.reward.Deviation[signal]
+	if limit := l.cfg.RewardLimit; limit > 0 {
+		r = min(max(r, -limit), limit)
+	}
+	return r * l.cfg.RewardScale
 }
 
 // learn does the updates that are due for so many new transitions of each signal.

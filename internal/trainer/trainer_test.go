@@ -343,6 +343,7 @@ func TestConfigurationFiles(t *testing.T) {
 		"no controller is":   func(c *Config) { c.Baselines = []string{"webstr"} },
 		"timing.max_green":   func(c *Config) { c.Timing.MaxGreen = 6 },
 		"agent: gamma is 2":  func(c *Config) { c.Agent.Gamma = 2 },
+		"reward_limit is -5": func(c *Config) { c.RewardLimit = -5 },
 		"reward_scale is -1": func(c *Config) { c.RewardScale = -1 },
 	} {
 		cfg := small(t)
