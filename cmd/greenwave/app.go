@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strconv"
 	"time"
@@ -23,6 +24,7 @@ type app struct {
 	width    int  // columns of a table
 	colour   bool // out is a terminal that wants colour
 	progress *progress
+	jsonLog  *slog.Logger // set where the error output is JSON
 }
 
 func newApp(out, errw io.Writer, env func(string) (string, bool)) *app {
@@ -68,6 +70,10 @@ func (a *app) printf(format string, args ...any) {
 
 // warnf writes one line to the error output.
 func (a *app) warnf(format string, args ...any) {
+	if a.jsonLog != nil {
+		a.jsonLog.Warn(fmt.Sprintf(format, args...))
+		return
+	}
 	a.progress.clear()
 	_, _ = fmt.Fprintf(a.errw, "greenwave: "+format+"\n", args...)
 }

@@ -7,8 +7,22 @@ import (
 	"strings"
 )
 
-// logger writes what the syncer has to say as plain lines to the error output.
-func (a *app) logger() *slog.Logger { return slog.New(&lines{app: a}) }
+// logger writes what servers and syncers have to say to the error output: as plain
+// lines, or as JSON.
+func (a *app) logger() *slog.Logger {
+	if a.jsonLog != nil {
+		return a.jsonLog
+	}
+	return slog.New(&lines{app: a})
+}
+
+// logJSON has everything that goes to the error output from now on written as JSON, an
+// object a line: time, level, msg, and what belongs to it.
+func (a *app) logJSON() {
+	a.progress.clear()
+	a.progress = newProgress(a.errw, false, 0, a.now)
+	a.jsonLog = slog.New(slog.NewJSONHandler(a.errw, nil))
+}
 
 // lines is a slog.Handler for people: "greenwave: message (key value, key value)".
 type lines struct {

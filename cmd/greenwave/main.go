@@ -106,7 +106,11 @@ func (a *app) fail(err error) int {
 	case errors.Is(err, errRefused):
 		return exitRefused
 	}
-	_, _ = io.WriteString(a.errw, "greenwave: "+oneLine(describe(err))+"\n")
+	if a.jsonLog != nil {
+		a.jsonLog.Error(oneLine(describe(err)))
+	} else {
+		_, _ = io.WriteString(a.errw, "greenwave: "+oneLine(describe(err))+"\n")
+	}
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return exitUsage
 	}

@@ -30,11 +30,15 @@ type serveCmd struct {
 	Rules      string   `placeholder:"FILE" help:"Rules and channels of alerts, as docs/alerts.md has it. Default: alerts.json where it is there, else all rules without a channel."`
 	Listeners  int      `placeholder:"N" help:"Streams of live events that may be open at a time. Default: 10,000, or what the limit of open files allows."`
 	Timezone   string   `placeholder:"ZONE" default:"UTC" help:"Zone of times in watched logs that are written without one, as Asia/Manila."`
+	LogFormat  string   `enum:"text,json" default:"text" placeholder:"FORMAT" help:"How the server's log is written to the error output: text for people, or json, an object a line."`
 	modelsFlag `embed:""`
 }
 
 // Run serves until a signal.
 func (c *serveCmd) Run(ctx context.Context, a *app) error {
+	if c.LogFormat == "json" {
+		a.logJSON()
+	}
 	zone, err := time.LoadLocation(c.Timezone)
 	if err != nil {
 		return &usageError{fmt.Errorf("--timezone %q is not a time zone", c.Timezone), "use a name such as Asia/Manila or UTC"}

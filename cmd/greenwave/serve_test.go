@@ -353,6 +353,36 @@ func TestServeStops(t *testing.T) {
 	}
 }
 
+// TestServeLogsJSON: with --log-format json each line of the error output is an object.
+func TestServeLogsJSON(t *testing.T) {
+	logs := t.TempDir()
+	if err := os.WriteFile(filepath.Join(logs, "odd_training.jsonl"), []byte("this is no line of a log\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, "sqlite:"+filepath.Join(t.TempDir(), "greenwave.db"), "--log-format", "json", "--watch", logs)
+	s.get("/api/v1/experiments?cursor=x", nil) // refused
+	until(t, "something is logged", func() bool { return strings.Contains(s.said.String(), "\n") })
+	if err := s.stop(syscall.SIGTERM); err != nil {
+		t.Fatalf("%v: %s", err, s.said)
+	}
+	said, _, _ := strings.Cut(s.said.String(), "stopped: ") // on the other output
+	lines := 0
+	for line := range strings.Lines(said) {
+		var entry struct {
+			Time  time.Time
+			Level string
+			Msg   string
+		}
+		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Time.IsZero() || entry.Level == "" || entry.Msg == "" {
+			t.Errorf("%q is no entry of a log: %v", line, err)
+		}
+		lines++
+	}
+	if lines == 0 {
+		t.Error("nothing was logged")
+	}
+}
+
 // TestTenThousandConnections: listeners that do nothing cost little, all of them are told
 // of a change, others are answered meanwhile, and one too many is told so. Half of the
 // file descriptors of a connection are in each of the two processes.

@@ -154,6 +154,14 @@ func TestUnknownExperiment(t *testing.T) {
 		}
 	}
 	w.ask("GET", "/api/v2/x", nil).failure(t, 404, "no_such_path")
+	for path, has := range map[string]string{"/experiments?staus=running": "status, group", "/experiments/baseline?columns=id": "has none", "/experiments/baseline/steps?x=time": "newest"} {
+		if text := w.ask("GET", "/api/v1"+path, nil).failure(t, 400, "unknown_parameter"); !strings.Contains(text, has) {
+			t.Errorf("%s: %q does not name %q", path, text, has)
+		}
+	}
+	if a := w.ask("GET", "/api/v1/health?from=balancer", nil); a.status != 200 {
+		t.Errorf("health with a parameter: %d", a.status)
+	}
 	if a := w.ask("DELETE", "/api/v1/experiments/baseline", nil); a.header.Get("Allow") != "GET" {
 		t.Errorf("Allow is %q", a.header.Get("Allow"))
 	} else {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
@@ -36,14 +37,35 @@ func (n numbers) MarshalJSON() ([]byte, error) {
 	return append(b, ']'), nil
 }
 
-// check refuses a value that a parameter cannot have, where it is one of a few.
+// check refuses a parameter that the route does not have, because what was misspelt
+// would be left out without a word, and a value that a parameter cannot have, where it
+// is one of a few. Health and metrics take anything: what asks there may add to the address.
 func (rt *Route) check(q url.Values) error {
+	if strings.HasPrefix(rt.Path, "/api/v1/") && !strings.HasSuffix(rt.Path, "/health") && !strings.HasSuffix(rt.Path, "/ready") {
+		for _, name := range slices.Sorted(maps.Keys(q)) {
+			if !slices.ContainsFunc(rt.Params, func(p Param) bool { return p.Name == name }) {
+				return badRequest("unknown_parameter", fmt.Sprintf("%s has no parameter %q: %s", rt.Path, name, rt.has()))
+			}
+		}
+	}
 	for _, p := range rt.Params {
 		if v := q.Get(p.Name); v != "" && p.OneOf != nil && !slices.Contains(p.OneOf, v) {
 			return badRequest("bad_"+p.Name, fmt.Sprintf("%s is %q: must be one of %s", p.Name, v, strings.Join(p.OneOf, ", ")))
 		}
 	}
 	return nil
+}
+
+// has says which parameters there are.
+func (rt *Route) has() string {
+	if len(rt.Params) == 0 {
+		return "it has none"
+	}
+	names := make([]string, len(rt.Params))
+	for i, p := range rt.Params {
+		names[i] = p.Name
+	}
+	return "it has " + strings.Join(names, ", ")
 }
 
 // limitOf is how many rows a page has.

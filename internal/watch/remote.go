@@ -33,8 +33,9 @@ type Remote struct {
 
 const (
 	answerTime = 15 * time.Second
-	// most is how many experiments are listed: the newest.
-	most = 500
+	// page is how many experiments the server is asked for at a time, the most that
+	// it gives.
+	page = 500
 	// quiet is how long the stream of events may be silent; the server writes every
 	// 15 s.
 	quiet = 40 * time.Second
@@ -167,15 +168,29 @@ func (r *Remote) line(l *listed) Experiment {
 	return e
 }
 
-// Experiments lists the newest.
+// Experiments lists all, the newest first.
 func (r *Remote) Experiments(ctx context.Context) ([]Experiment, error) {
-	var page struct{ Items []listed }
-	if err := r.get(ctx, "/api/v1/experiments", url.Values{"limit": {strconv.Itoa(most)}}, &page); err != nil {
-		return nil, err
-	}
-	list := make([]Experiment, len(page.Items))
-	for i := range page.Items {
-		list[i] = r.line(&page.Items[i])
+	var list []Experiment
+	for cursor := ""; ; {
+		q := url.Values{"limit": {strconv.Itoa(page)}}
+		if cursor != "" {
+			q.Set("cursor", cursor)
+		}
+		var some struct {
+			Items []listed
+			Next  string
+		}
+		if err := r.get(ctx, "/api/v1/experiments", q, &some); err != nil {
+			return nil, err
+		}
+		list = slices.Grow(list, len(some.Items))
+		for i := range some.Items {
+			list = append(list, r.line(&some.Items[i]))
+		}
+		if some.Next == "" {
+			break
+		}
+		cursor = some.Next
 	}
 	slices.SortStableFunc(list, newestFirst)
 	return list, nil

@@ -10,8 +10,10 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -286,6 +288,41 @@ func TestServerComesBack(t *testing.T) {
 	until("episode 21  reward -79.00")
 	until("✓ completed")
 	check(t, <-done) // it ends with the experiment
+}
+
+// A server gives its experiments in pages; all of them are listed.
+func TestAllPagesAreListed(t *testing.T) {
+	const all = 1203
+	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/api/v1/experiments", func(w http.ResponseWriter, r *http.Request) {
+		from, _ := strconv.Atoi(r.URL.Query().Get("cursor"))
+		limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+		if limit < 1 || limit > 500 {
+			t.Errorf("the limit is %d: the server refuses that", limit)
+		}
+		var answer struct {
+			Items []map[string]any `json:"items"`
+			Next  string           `json:"next,omitempty"`
+		}
+		for i := from; i < min(from+limit, all); i++ {
+			answer.Items = append(answer.Items, map[string]any{"id": fmt.Sprint("id", i), "name": fmt.Sprint("e", i), "status": "completed", "created_at": began.Add(-time.Duration(i) * time.Hour)})
+		}
+		if from+limit < all {
+			answer.Next = strconv.Itoa(from + limit)
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	})
+	web := httptest.NewServer(mux)
+	defer web.Close()
+	r, err := OpenServer(t.Context(), web.URL, "")
+	check(t, err)
+	defer r.Close()
+	list, err := r.Experiments(t.Context())
+	check(t, err)
+	if len(list) != all || list[0].Name != "e0" || list[all-1].Name != "e1202" {
+		t.Errorf("%d experiments of %d", len(list), all)
+	}
 }
 
 type writerFunc func([]byte) (int, error)
