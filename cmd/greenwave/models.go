@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,9 +22,18 @@ type modelsFlag struct {
 
 // open opens the store; nil when none is configured.
 func (f *modelsFlag) open(a *app) (artifact.Store, error) {
-	where := f.Models
+	s, err := a.openShelf(f.Models, "GREENWAVE_MODELS", "models", "docs/checkpoints.md")
+	if s == nil || err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// openShelf opens a store of files that a flag names, or else a variable of the
+// environment; nil when neither does.
+func (a *app) openShelf(where, variable, what, docs string) (artifact.Shelf, error) {
 	if where == "" {
-		where = a.getenv("GREENWAVE_MODELS")
+		where = a.getenv(variable)
 	}
 	switch {
 	case where == "":
@@ -33,11 +41,11 @@ func (f *modelsFlag) open(a *app) (artifact.Store, error) {
 	case strings.HasPrefix(where, "s3://"):
 		bucket, err := s3.Open(where, a.env)
 		if err != nil {
-			return nil, &usageError{err, "see docs/checkpoints.md"}
+			return nil, &usageError{err, "see " + docs}
 		}
 		return bucket, nil
 	case strings.Contains(where, "://") && !strings.HasPrefix(where, "file://"):
-		return nil, &usageError{errors.New("the store of models must be a folder or s3://BUCKET/PREFIX"), "see docs/checkpoints.md"}
+		return nil, &usageError{fmt.Errorf("the store of %s must be a folder or s3://BUCKET/PREFIX", what), "see " + docs}
 	}
 	dir, err := filepath.Abs(strings.TrimPrefix(where, "file://"))
 	if err != nil {

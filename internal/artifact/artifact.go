@@ -86,10 +86,10 @@ func Fetch(ctx context.Context, s Store, hash string, into io.Writer) (size int6
 	sum := sha256.New()
 	size, err = io.Copy(io.MultiWriter(into, sum), in)
 	if err != nil {
-		return size, fmt.Errorf("%s: model %s: %w", s.Name(), hash, err)
+		return size, fmt.Errorf("%s: file %s: %w", s.Name(), hash, err)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != hash {
-		return size, fmt.Errorf("%s: model %s is %w: its content has the SHA-256 %s", s.Name(), hash, ErrDamaged, got)
+		return size, fmt.Errorf("%s: file %s is %w: its content has the SHA-256 %s", s.Name(), hash, ErrDamaged, got)
 	}
 	return size, nil
 }

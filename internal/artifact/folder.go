@@ -26,11 +26,11 @@ type Folder struct {
 // OpenFolder opens a folder and makes it when it is not there. Close it.
 func OpenFolder(dir string) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("folder of models: %w", err)
+		return nil, fmt.Errorf("folder of a store: %w", err)
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, fmt.Errorf("folder of models: %w", err)
+		return nil, fmt.Errorf("folder of a store: %w", err)
 	}
 	return &Folder{dir: dir, root: root}, nil
 }
@@ -83,7 +83,7 @@ func (f *Folder) Put(ctx context.Context, o Object, content Content) error {
 	}
 	_, err := f.write(reader{ctx, content}, func(got Object) error {
 		if got.Hash != o.Hash {
-			return fmt.Errorf("model %s: %w: its content has the SHA-256 %s now", o.Hash, ErrChanged, got.Hash)
+			return fmt.Errorf("file %s: %w: its content has the SHA-256 %s now", o.Hash, ErrChanged, got.Hash)
 		}
 		return nil
 	})
@@ -93,8 +93,20 @@ func (f *Folder) Put(ctx context.Context, o Object, content Content) error {
 // write brings content to the disk under a name of its own first; it gets its place
 // when it is whole and check has nothing against it.
 func (f *Folder) write(in io.Reader, check func(Object) error) (o Object, err error) {
+	return f.writeTo(func(o Object) string { return place(o.Hash) }, in, func(o Object) error {
+		err := check(o)
+		if err == nil {
+			err = f.root.MkdirAll(o.Hash[:2], 0o755)
+		}
+		return err
+	})
+}
+
+// writeTo is write for a place of any name, whose folder is there when check has been
+// called.
+func (f *Folder) writeTo(to func(Object) string, in io.Reader, check func(Object) error) (o Object, err error) {
 	part := "." + rand.Text() + ".part"
-	out, err := f.root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	out, err := f.root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return o, err
 	}
@@ -109,8 +121,10 @@ func (f *Folder) write(in io.Reader, check func(Object) error) (o Object, err er
 		return o, err
 	}
 	o.Hash = hex.EncodeToString(sum.Sum(nil))
-	if err = check(o); err != nil {
-		return o, err
+	if check != nil {
+		if err = check(o); err != nil {
+			return o, err
+		}
 	}
 	if err = out.Sync(); err != nil {
 		return o, err
@@ -118,13 +132,19 @@ func (f *Folder) write(in io.Reader, check func(Object) error) (o Object, err er
 	if err = out.Close(); err != nil {
 		return o, err
 	}
-	if err = f.root.Mkdir(o.Hash[:2], 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err = f.root.Rename(part, to(o)); err != nil {
 		return o, err
 	}
-	if err = f.root.Rename(part, place(o.Hash)); err != nil {
-		return o, err
+	return o, f.sync(parents(to(o))...)
+}
+
+// parents are the folders above a place, up to the store's own.
+func parents(name string) (dirs []string) {
+	for name != "." {
+		name = path.Dir(name)
+		dirs = append(dirs, name)
 	}
-	return o, f.sync(o.Hash[:2], ".")
+	return dirs
 }
 
 // sync makes the names in folders durable.
@@ -170,7 +190,7 @@ func (f *Folder) open(hash string) (*os.File, error) {
 	}
 	in, err := f.root.Open(place(hash))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: model %s: %w", f.dir, hash, ErrNotFound)
+		return nil, fmt.Errorf("%s: file %s: %w", f.dir, hash, ErrNotFound)
 	}
 	return in, err
 }
@@ -183,7 +203,7 @@ func (f *Folder) Stat(_ context.Context, hash string) (Object, error) {
 	st, err := f.root.Stat(place(hash))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return Object{}, fmt.Errorf("%s: model %s: %w", f.dir, hash, ErrNotFound)
+		return Object{}, fmt.Errorf("%s: file %s: %w", f.dir, hash, ErrNotFound)
 	case err != nil:
 		return Object{}, err
 	}

@@ -26,6 +26,7 @@ func TestFolder(t *testing.T) {
 	dir := t.TempDir()
 	f := folder(t, filepath.Join(dir, "store"))
 	artifacttest.Run(t, f)
+	artifacttest.RunDocuments(t, f)
 	if left, err := filepath.Glob(filepath.Join(dir, "store", ".*.part")); err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}

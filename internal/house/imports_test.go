@@ -29,6 +29,7 @@ var rooms = map[string][]string{
 	"internal/artifact":               nil,
 	"internal/artifact/artifacttest":  {"internal/artifact"},
 	"internal/artifact/s3":            {"internal/artifact"},
+	"internal/backup":                 {"internal/artifact", "internal/store"},
 	"internal/bench":                  nil,
 	"internal/browsertest":            nil,
 	"internal/comparison":             {"record", "internal/analysis", "internal/store"},
@@ -76,7 +77,7 @@ var drivers = []string{"github.com/jackc/pgx/v5", "modernc.org/sqlite", "github.
 
 // driverFree are the packages that must not reach a driver, not even through others:
 // a trainer that records links none of them.
-var driverFree = []string{".", "record", "internal/journal", "internal/store", "internal/syncer", "internal/importer", "internal/export", "internal/store/remote", "destination/https", "internal/artifact"}
+var driverFree = []string{".", "record", "internal/journal", "internal/store", "internal/syncer", "internal/importer", "internal/export", "internal/store/remote", "destination/https", "internal/artifact", "internal/backup"}
 
 type pkg struct {
 	ImportPath, Name string

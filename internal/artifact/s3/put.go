@@ -10,11 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/greenwave-traffic/greenwave/internal/artifact"
 )
@@ -37,14 +39,21 @@ func (b *Bucket) Put(ctx context.Context, o artifact.Object, content artifact.Co
 	if o.Size <= partSize {
 		err = b.putWhole(ctx, o, content)
 	} else {
-		err = b.putParts(ctx, o, content)
+		err = b.putParts(ctx, o, content, true)
+		if joined(err) {
+			// Somebody else sends the same file and was faster, or gave up.
+			if held, err := b.Stat(ctx, o.Hash); err == nil && held.Size == o.Size {
+				return nil
+			}
+			err = b.putParts(ctx, o, content, false)
+		}
 	}
 	if err != nil {
 		return err
 	}
 	held, err = b.Stat(ctx, o.Hash)
 	if err == nil && held.Size != o.Size {
-		err = fmt.Errorf("%s: model %s has %d bytes there, not %d: %w", b.name, o.Hash, held.Size, o.Size, artifact.ErrDamaged)
+		err = fmt.Errorf("%s: file %s has %d bytes there, not %d: %w", b.name, o.Hash, held.Size, o.Size, artifact.ErrDamaged)
 	}
 	return err
 }
@@ -63,13 +72,13 @@ func (b *Bucket) putWhole(ctx context.Context, o artifact.Object, content artifa
 	_, err = b.client.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &b.bucket, Key: b.key(o.Hash), Body: bytes.NewReader(data), ContentLength: aws.Int64(o.Size), ContentMD5: digest(data),
 	})
-	return b.wrap("store model "+o.Hash, err)
+	return b.wrap("store file "+o.Hash, err)
 }
 
 // unchanged compares what was read with what was to be stored.
 func unchanged(o artifact.Object, sum []byte) error {
 	if got := hex.EncodeToString(sum); got != o.Hash {
-		return fmt.Errorf("model %s: %w: its content has the SHA-256 %s now", o.Hash, artifact.ErrChanged, got)
+		return fmt.Errorf("file %s: %w: its content has the SHA-256 %s now", o.Hash, artifact.ErrChanged, got)
 	}
 	return nil
 }
@@ -79,11 +88,21 @@ func digest(data []byte) *string {
 	return aws.String(base64.StdEncoding.EncodeToString(sum[:]))
 }
 
-func (b *Bucket) putParts(ctx context.Context, o artifact.Object, content artifact.Content) error {
-	what := "store model " + o.Hash
-	id, held, err := b.unfinished(ctx, o.Hash)
-	if err != nil {
-		return err
+// joined reports whether an upload failed as one does that several send at once.
+func joined(err error) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	return ok && slices.Contains([]string{"NoSuchUpload", "InvalidPart", "InternalError"}, api.ErrorCode())
+}
+
+// putParts sends a file part by part; with join it goes on with what was begun before.
+func (b *Bucket) putParts(ctx context.Context, o artifact.Object, content artifact.Content, join bool) (err error) {
+	what := "store file " + o.Hash
+	var id string
+	var held map[int32]string
+	if join {
+		if id, held, err = b.unfinished(ctx, o.Hash); err != nil {
+			return err
+		}
 	}
 	if id == "" {
 		out, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &b.bucket, Key: b.key(o.Hash)})
@@ -130,7 +149,7 @@ func (b *Bucket) unfinished(ctx context.Context, hash string) (id string, parts 
 	key := b.key(hash)
 	out, err := b.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &b.bucket, Prefix: key})
 	if err != nil {
-		return "", nil, b.wrap("look for what was begun of model "+hash, err)
+		return "", nil, b.wrap("look for what was begun of file "+hash, err)
 	}
 	var last types.MultipartUpload
 	for _, u := range out.Uploads {
@@ -146,7 +165,7 @@ func (b *Bucket) unfinished(ctx context.Context, hash string) (id string, parts 
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return "", nil, b.wrap("look for the parts of model "+hash, err)
+			return "", nil, b.wrap("look for the parts of file "+hash, err)
 		}
 		for _, p := range page.Parts {
 			parts[aws.ToInt32(p.PartNumber)] = aws.ToString(p.ETag)

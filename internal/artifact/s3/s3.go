@@ -40,21 +40,21 @@ type Bucket struct {
 func Open(rawURL string, env func(string) (string, bool)) (*Bucket, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Scheme != "s3" || u.Host == "" {
-		return nil, fmt.Errorf("model store: not of the form s3://BUCKET/PREFIX?endpoint=https://HOST&region=REGION")
+		return nil, fmt.Errorf("store: not of the form s3://BUCKET/PREFIX?endpoint=https://HOST&region=REGION")
 	}
 	if u.User != nil {
-		return nil, errors.New("model store: keys do not belong into the URL: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+		return nil, errors.New("store: keys do not belong into the URL: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 	}
 	get := func(name string) string { v, _ := env(name); return v }
 	q := u.Query()
 	for name := range q {
 		if name != "endpoint" && name != "region" {
-			return nil, fmt.Errorf("model store: %q in the URL is unknown: endpoint and region are known", name)
+			return nil, fmt.Errorf("store: %q in the URL is unknown: endpoint and region are known", name)
 		}
 	}
 	key, secret := get("AWS_ACCESS_KEY_ID"), get("AWS_SECRET_ACCESS_KEY")
 	if key == "" || secret == "" {
-		return nil, errors.New("model store: no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (Supabase: Storage, Settings, S3 access keys)")
+		return nil, errors.New("store: no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (Supabase: Storage, Settings, S3 access keys)")
 	}
 	region := q.Get("region")
 	if region == "" {
@@ -78,13 +78,13 @@ func Open(rawURL string, env func(string) (string, bool)) (*Bucket, error) {
 	if endpoint := q.Get("endpoint"); endpoint != "" {
 		e, err := url.Parse(endpoint)
 		if err != nil || e.Host == "" || e.Scheme != "https" && e.Scheme != "http" {
-			return nil, errors.New("model store: endpoint must be https://HOST/PATH")
+			return nil, errors.New("store: endpoint must be https://HOST/PATH")
 		}
 		if e.User != nil {
-			return nil, errors.New("model store: keys do not belong into the endpoint: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+			return nil, errors.New("store: keys do not belong into the endpoint: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 		}
 		if host := e.Hostname(); e.Scheme == "http" && host != "localhost" && host != "127.0.0.1" && host != "::1" {
-			return nil, fmt.Errorf("model store: the endpoint %s is not encrypted: use https", e.Host)
+			return nil, fmt.Errorf("store: the endpoint %s is not encrypted: use https", e.Host)
 		}
 		opt.BaseEndpoint = aws.String(strings.TrimRight(endpoint, "/"))
 		opt.UsePathStyle = true
@@ -115,7 +115,7 @@ func (b *Bucket) Open(ctx context.Context, hash string) (io.ReadCloser, error) {
 	}
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.bucket, Key: b.key(hash)})
 	if err != nil {
-		return nil, b.wrap("read model "+hash, err)
+		return nil, b.wrap("read file "+hash, err)
 	}
 	return out.Body, nil
 }
@@ -127,7 +127,7 @@ func (b *Bucket) Stat(ctx context.Context, hash string) (artifact.Object, error)
 	}
 	out, err := b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.bucket, Key: b.key(hash)})
 	if err != nil {
-		return artifact.Object{}, b.wrap("look for model "+hash, err)
+		return artifact.Object{}, b.wrap("look for file "+hash, err)
 	}
 	return artifact.Object{Hash: hash, Size: aws.ToInt64(out.ContentLength), Time: aws.ToTime(out.LastModified)}, nil
 }
@@ -138,7 +138,7 @@ func (b *Bucket) Remove(ctx context.Context, hash string) error {
 		return err
 	}
 	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.bucket, Key: b.key(hash)})
-	if err = b.wrap("delete model "+hash, err); errors.Is(err, artifact.ErrNotFound) {
+	if err = b.wrap("delete file "+hash, err); errors.Is(err, artifact.ErrNotFound) {
 		return nil
 	}
 	return err
@@ -152,7 +152,7 @@ func (b *Bucket) All(ctx context.Context) iter.Seq2[artifact.Object, error] {
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				yield(artifact.Object{}, b.wrap("list models", err))
+				yield(artifact.Object{}, b.wrap("list files", err))
 				return
 			}
 			for _, o := range page.Contents {

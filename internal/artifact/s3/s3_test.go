@@ -27,6 +27,9 @@ func open(t *testing.T, url string) *s3.Bucket {
 func TestBucket(t *testing.T) {
 	server := artifacttest.NewServer(t)
 	artifacttest.Run(t, open(t, server.URL("team/a")))
+	for _, prefix := range []string{"", "team/documents"} {
+		artifacttest.RunDocuments(t, open(t, server.URL(prefix)))
+	}
 
 	t.Run("parts are not sent twice", func(t *testing.T) {
 		b := open(t, server.URL("resumed"))
