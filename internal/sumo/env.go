@@ -62,7 +62,8 @@ type Env struct {
 type Controller interface {
 	// Begin is called before the first decision of a scenario.
 	Begin(env *Env) error
-	// Decide returns a phase for each signal; forbidden ones have no effect. Nil
+	// Decide returns a phase for each signal. For a forbidden one the signal stays as
+	// it is, or, at the end of the maximum green, goes to the next of its program. Nil
 	// leaves the signals to SUMO.
 	Decide(o *Observation) []int
 }
@@ -174,8 +175,8 @@ func (e *Env) takeOver(ctx context.Context) error {
 	return nil
 }
 
-// Step carries out a phase per signal (nil where SUMO has the signals) and
-// simulates until the next decision.
+// Step carries out a phase per signal (nil to leave them as they are, or where SUMO
+// has them) and simulates until the next decision.
 func (e *Env) Step(ctx context.Context, phases []int) (Step, *Observation, error) {
 	if e.process == nil {
 		return Step{}, nil, errors.New("sumo: step before reset")
@@ -183,16 +184,16 @@ func (e *Env) Step(ctx context.Context, phases []int) (Step, *Observation, error
 	if len(phases) != 0 && len(phases) != len(e.signals) {
 		return Step{}, nil, fmt.Errorf("sumo: %d phases for %d signals", len(phases), len(e.signals))
 	}
-	for i, p := range phases {
-		s := e.signals[i]
+	for i, s := range e.signals {
+		p := s.phase
+		if len(phases) > 0 {
+			p = phases[i]
+		}
 		if p < 0 || p >= len(s.Phases) {
 			return Step{}, nil, fmt.Errorf("sumo: phase %d of signal %s, which has %d", p, s.id, len(s.Phases))
 		}
-		if !e.obs.Signals[i].Mask[p] {
-			continue
-		}
 		before := s.shown
-		e.show(s, s.choose(p, e.now), before)
+		e.show(s, s.choose(allowed(p, s.phase, e.obs.Signals[i].Mask), e.now), before)
 	}
 	end := min(e.now+e.cfg.Interval, e.scenario.end())
 	for e.now < end {

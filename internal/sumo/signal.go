@@ -72,6 +72,18 @@ func (s *signal) mask(now, interval int, mask []bool) {
 	}
 }
 
+// allowed is the phase that is carried out for a choice: the choice, the present phase
+// where the mask forbids it, the one behind the present where that is forbidden too.
+func allowed(choice, present int, mask []bool) int {
+	switch {
+	case mask[choice]:
+		return choice
+	case mask[present]:
+		return present
+	}
+	return (present + 1) % len(mask)
+}
+
 // choose begins the change to a phase. A phase that may not be chosen is not: the
 // signal stays as safe as it is. It returns the state to show now.
 func (s *signal) choose(phase, now int) string {
