@@ -26,6 +26,7 @@ var rooms = map[string][]string{
 	"internal/access":                 {"internal/store"},
 	"internal/alert":                  {"record", "internal/store"},
 	"internal/analysis":               nil,
+	"internal/archive":                {"record", "internal/store"},
 	"internal/artifact":               nil,
 	"internal/artifact/artifacttest":  {"internal/artifact"},
 	"internal/artifact/s3":            {"internal/artifact"},

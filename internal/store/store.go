@@ -257,6 +257,7 @@ type Store interface {
 	Migrator
 	Alerter
 	Modeler
+	Measurer
 	Watcher
 	// Name says which database it is, without secrets, for messages:
 	// "postgres://host:5432/db" or "sqlite:path".

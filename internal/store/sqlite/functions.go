@@ -46,7 +46,7 @@ func stateJSON(_ *driversqlite.FunctionContext, args []driver.Value) (driver.Val
 var describing = []string{
 	"table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo",
 	"foreign_key_list", "application_id", "user_version", "page_size", "page_count",
-	"journal_mode", "data_version", "database_list", "compile_options", "function_list", "quick_check", "integrity_check",
+	"journal_mode", "data_version", "freelist_count", "database_list", "compile_options", "function_list", "quick_check", "integrity_check",
 }
 
 // readOnly is the second lock on a connection whose file is open for reading only:

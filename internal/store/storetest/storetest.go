@@ -67,6 +67,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"Alerts", testAlerts},
 		{"Tokens", testTokens},
 		{"Models", testModels},
+		{"Usage", testUsage},
 		{"Query", testQuery},
 		{"QueryIsReadOnly", testQueryIsReadOnly},
 		{"NotFound", testNotFound},

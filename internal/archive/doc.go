@@ -1,0 +1,3 @@
+// Package archive keeps a database small: rules say which experiments and steps are
+// old enough to leave it.
+package archive
