@@ -6,11 +6,12 @@ import (
 	"fmt"
 
 	"github.com/greenwave-traffic/greenwave/internal/export"
+	"github.com/greenwave-traffic/greenwave/internal/store/sqlite"
 )
 
 type exportCmd struct {
 	Experiment  string `arg:"" help:"Name of the experiment."`
-	Format      string `enum:"csv,json,parquet" default:"csv" help:"csv, json (one object a line) or parquet."`
+	Format      string `enum:"csv,json,parquet,sqlite,tensorboard" default:"csv" help:"csv, json (one object a line), parquet, sqlite (a database of this experiment) or tensorboard (an event file)."`
 	Out         string `required:"" placeholder:"DIR" help:"Folder to write to; it is made when it does not exist."`
 	Force       bool   `help:"Replace an export that is in the folder already."`
 	Spreadsheet bool   `help:"CSV: put an apostrophe before texts that a spreadsheet would take for a formula."`
@@ -28,6 +29,7 @@ func (c *exportCmd) Run(ctx context.Context, a *app) error {
 	defer s.Close()
 	m, err := export.Export(ctx, s, c.Experiment, export.Format(c.Format), c.Out, export.Options{
 		Version: programVersion(), Database: s.Name(), Now: a.now, Force: c.Force, Spreadsheet: c.Spreadsheet,
+		Copy:     sqlite.Copy,
 		Progress: func(p export.Progress) { a.progress.update("rows of "+p.Table, p.Rows, 0) },
 	})
 	switch {

@@ -18,4 +18,10 @@
 // Parquet has 64-bit integers, doubles, UTC timestamps in microseconds, texts, the
 // logical type JSON, and lists of single-precision numbers for vectors, compressed
 // with zstd.
+//
+// SQLite is a Greenwave database of that one experiment, with its runs, cursors and dead
+// letters, so that every command, and verify, reads it.
+//
+// TensorBoard is one event file of scalars: what episodes, steps, validations and
+// checkpoints say in numbers, by tag.
 package export

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/greenwave-traffic/greenwave/internal/store"
@@ -15,10 +16,15 @@ type Format string
 
 // The formats.
 const (
-	CSV     Format = "csv"
-	JSON    Format = "json"
-	Parquet Format = "parquet"
+	CSV         Format = "csv"
+	JSON        Format = "json"
+	Parquet     Format = "parquet"
+	SQLite      Format = "sqlite"
+	TensorBoard Format = "tensorboard"
 )
+
+// Formats lists them all.
+var Formats = []Format{CSV, JSON, Parquet, SQLite, TensorBoard}
 
 // Options of an export. The zero value is right for most.
 type Options struct {
@@ -27,6 +33,10 @@ type Options struct {
 	Now      func() time.Time // Defaults to time.Now.
 	Force    bool             // replace an export that is there already
 	Progress func(Progress)   // called now and then from Export's goroutine; may be nil
+
+	// Copy makes a database of one experiment at path and returns its rows by table.
+	// The format SQLite needs it; this package links no driver.
+	Copy func(ctx context.Context, path string, from store.Reader, experimentID string, progress func(table string, rows int64)) (map[string]int64, error)
 
 	// Spreadsheet puts an apostrophe before texts in CSV that a spreadsheet would
 	// take for a formula: those that begin with = + - @ or a tab. It changes the
@@ -49,12 +59,25 @@ const progressEvery = 10_000
 // returns what it wrote. When it fails or ctx is cancelled it leaves the folder as
 // it was. It is ErrExists when an export is there already and Options.Force is not
 // set, and wraps store.ErrNotFound when there is no such experiment.
+//
+// Where the database can, all of it is of one moment: see store.Snapshotter.
 func Export(ctx context.Context, reader store.Reader, experiment string, format Format, outDir string, opt Options) (Manifest, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	if format.extension() == "" {
-		return Manifest{}, fmt.Errorf("format is %q: must be csv, json or parquet", format)
+	if !slices.Contains(Formats, format) {
+		return Manifest{}, fmt.Errorf("format is %q: must be csv, json, parquet, sqlite or tensorboard", format)
+	}
+	if format == SQLite && opt.Copy == nil {
+		return Manifest{}, errors.New("this program cannot write SQLite files")
+	}
+	if s, ok := reader.(store.Snapshotter); ok {
+		shot, err := s.Snapshot(ctx)
+		if err != nil {
+			return Manifest{}, fmt.Errorf("exporting experiment %q: %w", experiment, err)
+		}
+		defer shot.Close()
+		reader = shot
 	}
 	x, err := reader.Experiment(ctx, experiment)
 	if err != nil {
@@ -73,17 +96,33 @@ func Export(ctx context.Context, reader store.Reader, experiment string, format 
 	if err != nil {
 		return Manifest{}, err
 	}
-	for _, t := range tables() {
-		file, err := writeTable(ctx, dir, t, reader, &x, format, opt)
-		if err != nil {
-			return Manifest{}, errors.Join(fmt.Errorf("exporting %s of experiment %q: %w", t.name, experiment, err), dir.abandon())
-		}
-		m.Files = append(m.Files, file)
+	switch format {
+	case SQLite:
+		m.Files, err = writeDatabase(ctx, dir, reader, &x, opt)
+	case TensorBoard:
+		m.Files, err = writeEvents(ctx, dir, reader, &x, opt)
+	default:
+		m.Files, err = writeTables(ctx, dir, reader, &x, format, opt)
+	}
+	if err != nil {
+		return Manifest{}, errors.Join(fmt.Errorf("exporting experiment %q: %w", experiment, err), dir.abandon())
 	}
 	if err := dir.publish(&m); err != nil {
 		return Manifest{}, errors.Join(err, dir.abandon())
 	}
 	return m, nil
+}
+
+func writeTables(ctx context.Context, dir *folder, reader store.Reader, x *store.Experiment, format Format, opt Options) ([]File, error) {
+	var files []File
+	for _, t := range tables() {
+		file, err := writeTable(ctx, dir, t, reader, x, format, opt)
+		if err != nil {
+			return nil, fmt.Errorf("table %s: %w", t.name, err)
+		}
+		files = append(files, file)
+	}
+	return files, nil
 }
 
 // encoder writes the rows of one table into a file.
@@ -103,6 +142,8 @@ func (f Format) extension() string {
 		return ".jsonl"
 	case Parquet:
 		return ".parquet"
+	case SQLite:
+		return ".db"
 	}
 	return ""
 }

@@ -276,7 +276,7 @@ func TestFailuresLeaveNothing(t *testing.T) {
 		}
 	})
 	t.Run("unknown format", func(t *testing.T) {
-		if _, err := export.Export(context.Background(), db, "thesis/1", "xlsx", t.TempDir(), options); err == nil || !strings.Contains(err.Error(), "csv, json or parquet") {
+		if _, err := export.Export(context.Background(), db, "thesis/1", "xlsx", t.TempDir(), options); err == nil || !strings.Contains(err.Error(), "must be csv, json, parquet, sqlite or tensorboard") {
 			t.Errorf("err %v", err)
 		}
 	})

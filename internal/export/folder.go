@@ -62,8 +62,14 @@ func openFolder(dir string, format Format, force bool) (*folder, error) {
 
 func (f *folder) mustBeFree(format Format) error {
 	names := []string{ManifestName}
-	for _, t := range tables() {
-		names = append(names, t.name+format.extension())
+	switch format {
+	case SQLite:
+		names = append(names, databaseName)
+	case TensorBoard:
+	default:
+		for _, t := range tables() {
+			names = append(names, t.name+format.extension())
+		}
 	}
 	for _, name := range names {
 		path := filepath.Join(f.dir, name)

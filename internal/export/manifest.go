@@ -34,12 +34,19 @@ type Manifest struct {
 
 // File is one file of an export.
 type File struct {
-	Name    string   `json:"name"` // in the folder of the manifest
-	Table   string   `json:"table"`
-	Rows    int64    `json:"rows"` // without a header
+	Name    string   `json:"name"`            // in the folder of the manifest
+	Table   string   `json:"table,omitempty"` // empty when it holds more than one
+	Rows    int64    `json:"rows"`            // without a header
 	Bytes   int64    `json:"bytes"`
 	SHA256  string   `json:"sha256"`
-	Columns []Column `json:"columns"`
+	Columns []Column `json:"columns,omitempty"`
+	Tables  []Table  `json:"tables,omitempty"` // of a database or an event file
+}
+
+// Table is a table in a file that holds more than one.
+type Table struct {
+	Table string `json:"table"`
+	Rows  int64  `json:"rows"` // that were read from it
 }
 
 // Column is one column of a table.

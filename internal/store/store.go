@@ -259,6 +259,7 @@ type Store interface {
 	Modeler
 	Measurer
 	Watcher
+	Snapshotter
 	// Name says which database it is, without secrets, for messages:
 	// "postgres://host:5432/db" or "sqlite:path".
 	Name() string

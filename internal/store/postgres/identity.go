@@ -24,6 +24,9 @@ func queueAssume(ctx context.Context, b *pgx.Batch) {
 // reading gives a connection for one statement that reads as the caller; end gives it
 // back.
 func (s *Store) reading(ctx context.Context) (q querier, end func(), err error) {
+	if s.snapshot != nil {
+		return s.snapshot.tx, func() {}, nil
+	}
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -55,4 +58,12 @@ func notYours(ctx context.Context, what string) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w, or %w: it belongs to somebody else, who has not shared it for writing", what, store.ErrNotFound, store.ErrForbidden)
+}
+
+// unwanted ends a statement whose further rows nobody wants. That costs the connection,
+// so a snapshot reads them instead.
+func (s *Store) unwanted(cancel context.CancelCauseFunc) {
+	if s.snapshot == nil {
+		cancel(nil)
+	}
 }

@@ -84,7 +84,7 @@ func (s *Store) stretch(ctx context.Context, schema *record.Schema, experimentID
 			last.Step = row.Row.Values[1].Int()
 		}
 		if !yield(row, nil) {
-			cancel(nil) // the rest is not wanted
+			s.unwanted(cancel) // the rest
 			return n, last, false, nil
 		}
 	}

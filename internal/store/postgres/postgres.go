@@ -40,6 +40,8 @@ type Store struct {
 	timeout time.Duration
 	place   place
 	checked atomic.Bool // the schema has the version of this program
+
+	snapshot *snapshotTx // of a snapshot: all that is read is read in it
 }
 
 var _ store.Store = (*Store)(nil)

@@ -203,6 +203,11 @@ func (s *Store) CountRows(ctx context.Context, experimentID, runID string, kind 
 // read runs fn in a read-only transaction on a schema of the right version. All its
 // statements see the same data.
 func (s *Store) read(ctx context.Context, fn func(context.Context, pgx.Tx) error) error {
+	if s.snapshot != nil {
+		ctx, cancel := s.command(ctx)
+		defer cancel()
+		return noAnswer(ctx, fn(ctx, s.snapshot.tx))
+	}
 	return s.inTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(ctx context.Context, tx pgx.Tx) error {
 		if err := s.checkVersion(ctx, tx); err != nil {
 			return err

@@ -128,7 +128,7 @@ func (s *Store) page(ctx context.Context, d *decoder, experimentID string, p *po
 		}
 		d.remember(p, row)
 		if !yield(row, nil) {
-			cancel(nil) // the rest of the page is not wanted
+			s.unwanted(cancel) // the rest of the page
 			return n, false, nil
 		}
 	}

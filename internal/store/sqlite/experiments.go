@@ -51,16 +51,18 @@ func (s *Store) Experiments(ctx context.Context) ([]store.Experiment, error) {
 
 // Experiment returns one experiment by name; see [store.Reader].
 func (s *Store) Experiment(ctx context.Context, name string) (store.Experiment, error) {
-	db, err := s.reader(ctx)
-	if err != nil {
-		return store.Experiment{}, err
-	}
 	// One transaction, so that the parts fit together.
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return store.Experiment{}, s.wrap(err)
+	tx := s.snapshot
+	if tx == nil {
+		db, err := s.readers(ctx)
+		if err != nil {
+			return store.Experiment{}, err
+		}
+		if tx, err = db.BeginTx(ctx, nil); err != nil {
+			return store.Experiment{}, s.wrap(err)
+		}
+		defer func() { _ = tx.Rollback() }()
 	}
-	defer func() { _ = tx.Rollback() }()
 	e, err := scanExperiment(tx.QueryRowContext(ctx, experimentSQL+` WHERE e.experiment_name = ?2`, s.stale(), name))
 	if errors.Is(err, sql.ErrNoRows) {
 		return e, fmt.Errorf("%s: experiment %q: %w", s.name, name, store.ErrNotFound)

@@ -45,6 +45,8 @@ type Store struct {
 	busy  time.Duration
 	write chan *writer // holds the writer when nobody uses it; closed never
 
+	snapshot *sql.Tx // of a snapshot: all that is read is read in it
+
 	mu     sync.Mutex
 	read   *sql.DB
 	nread  int
@@ -151,8 +153,27 @@ func (c readConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	return readDriver.Open(c.s.uri("ro", "_query_only", "1", "immutable", "1"))
 }
 
-// reader returns the pool of connections that cannot write.
-func (s *Store) reader(ctx context.Context) (*sql.DB, error) {
+// querier is what reading needs: the pool of connections or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// reader returns where to read: the pool of connections that cannot write, or the
+// snapshot's transaction.
+func (s *Store) reader(ctx context.Context) (querier, error) {
+	if s.snapshot != nil {
+		return s.snapshot, nil
+	}
+	db, err := s.readers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+// readers returns the pool of connections that cannot write.
+func (s *Store) readers(ctx context.Context) (*sql.DB, error) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()

@@ -30,7 +30,7 @@ func (s *Store) Watch(ctx context.Context, changed func(experimentIDs []string))
 }
 
 func (s *Store) watch(ctx context.Context, changed func([]string)) error {
-	db, err := s.reader(ctx)
+	db, err := s.readers(ctx)
 	if err != nil {
 		return err
 	}

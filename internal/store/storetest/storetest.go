@@ -63,6 +63,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"Guide", testGuide},
 		{"Columns", testColumns},
 		{"Page", testPage},
+		{"Snapshot", testSnapshot},
 		{"Watch", testWatch},
 		{"Alerts", testAlerts},
 		{"Tokens", testTokens},

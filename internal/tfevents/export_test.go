@@ -1,0 +1,4 @@
+package tfevents
+
+// Parse reads the data of one frame.
+var Parse = parse
