@@ -49,7 +49,7 @@ func (s *Store) Snapshot(ctx context.Context) (store.Snapshot, error) {
 			_, err = tx.Exec(ctx, "SELECT 1 FROM experiments LIMIT 1")
 		}
 		if err != nil {
-			t.close()
+			t.close(ctx)
 			return nil, noAnswer(ctx, err)
 		}
 		return t, nil
@@ -67,12 +67,12 @@ func (s *Store) Snapshot(ctx context.Context) (store.Snapshot, error) {
 type snapshot struct{ *Store }
 
 // Close ends the transaction and gives the connection back.
-func (s *snapshot) Close() { s.snapshot.close() }
+func (s *snapshot) Close() { s.snapshot.close(context.Background()) }
 
-func (t *snapshotTx) close() {
+func (t *snapshotTx) close(ctx context.Context) {
 	t.once.Do(func() {
 		if !t.conn.Conn().IsClosed() {
-			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
 			_ = t.tx.Rollback(ctx) // it has read only
 		}
