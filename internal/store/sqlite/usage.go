@@ -27,7 +27,7 @@ func weighSQL(schema *record.Schema) string {
 
 // Usage says what takes the space; see [store.Measurer].
 func (s *Store) Usage(ctx context.Context) (u store.Usage, err error) {
-	db, err := s.reader(ctx)
+	db, err := s.readers(ctx)
 	if err != nil {
 		return u, err
 	}
