@@ -153,6 +153,19 @@ func (s *served) get(path string) string {
 	return ""
 }
 
+// waitFor waits until an answer holds a text.
+func (s *served) waitFor(path, text string) {
+	s.t.Helper()
+	var body string
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		if body = s.get(path); strings.Contains(body, text) {
+			return
+		}
+		time.Sleep(20 * time.Millisecond) // until the deadline above
+	}
+	s.t.Fatalf("%s has no %s: %.500s", path, text, body)
+}
+
 // record starts a run that logs into dir.
 func record(t testing.TB, dir, experiment string, config map[string]any) *greenwave.Run {
 	t.Helper()
@@ -188,7 +201,7 @@ func steps(t testing.TB, run *greenwave.Run, n, from, to int) {
 		queue := func(k int) float64 { return float64((i*k + n) % 23) }
 		metrics := func(phase int) map[string]any {
 			return map[string]any{"action": phase, "phase": phase, "phase_age": 5 * (i % 4), "shown": "GGrr", "vehicles": 12, "buses": i % 2, "jeepneys": i % 3, "q_values": []float64{0.1, 0.4, -0.2},
-				"approaches": map[string]any{"north": map[string]any{"vehicles": 8, "waiting": 3.5, "speed": 21.5, "buses": i % 2, "jeepneys": 1}}}
+				"approaches": map[string]any{"north": map[string]any{"vehicles": 8, "waiting": 3.5, "speed": 21.5, "buses": i % 2, "jeepneys": 1, "green": []string{"sr", "l", ""}[phase]}, "east": map[string]any{"green": []string{"", "", "srl"}[phase]}}}
 		}
 		err := run.LogStep(greenwave.Step{
 			EpisodeNumber: n, StepNumber: i, ActionTaken: new(i % 3), ImmediateReward: new(-5.5), ActiveVehicles: new(100 + i), SimulationTime: new(float64(30 + 5*i)),
@@ -217,13 +230,11 @@ type browser struct {
 type look struct {
 	name          string
 	width, height int64
-	dark          bool
 }
 
 var (
-	desktop = look{"desktop", 1360, 900, false}
-	phone   = look{"phone", 390, 844, false}
-	night   = look{"dark", 1360, 900, true}
+	desktop = look{"desktop", 1360, 900}
+	phone   = look{"phone", 390, 844}
 )
 
 // open starts Chromium.
@@ -264,16 +275,18 @@ func open(t testing.TB, s *served, l look) *browser {
 		}
 	})
 	t.Cleanup(func() { cancel(); reading.Wait() })
-	scheme := "light"
-	if l.dark {
-		scheme = "dark"
-	}
 	b.run(chromedp.EmulateViewport(l.width, l.height))
-	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
-	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
-		t.Fatal(err)
-	}
+	b.scheme("light")
 	return b
+}
+
+// scheme is what the system prefers: light or dark.
+func (b *browser) scheme(name string) {
+	b.t.Helper()
+	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}}
+	if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, media); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 func (b *browser) complain(text string) {

@@ -1,7 +1,7 @@
 package browsertest
 
 import (
-	"os"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -10,70 +10,47 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// axe is the accessibility checker that scripts/need fetches from npm.
-const axe = "../../build/axe/axe.min.js"
-
-// accessible runs axe-core over the page.
-func (b *browser) accessible(name string) {
-	b.t.Helper()
-	script, err := os.ReadFile(axe)
-	if err != nil {
-		b.t.Fatalf("axe-core is missing: run scripts/need test: %v", err)
-	}
-	// Through the debugger, which the page's policy does not bind.
-	value[bool](b, string(script)+";true")
-	value[bool](b, `window.axeDone = null; axe.run(document, { preload: false }).then((r) => { window.axeDone = r.violations.map((v) => v.id + " (" + v.impact + "): " + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160) + " " + (n.any[0]?.message ?? "")).join(" | ")); }); true`)
-	b.until("axe", `window.axeDone !== null`)
-	for _, v := range value[[]string](b, `window.axeDone`) {
-		b.t.Errorf("%s: axe: %s", name, v)
-	}
-}
-
-// TestPages opens every page on desktop, phone and in the dark, with real data and
-// names that hold markup: no error, nothing inaccessible.
+// TestPages opens every page on desktop and phone, in light and in dark, with real data
+// and names that hold markup: no error, nothing inaccessible, nothing that jumps, nothing
+// too small to hit.
 func TestPages(t *testing.T) {
 	dir := t.TempDir()
 	runs := filepath.Join(dir, "runs")
-	run := record(t, runs, "corridor-s1", map[string]any{"episodes": 60, "seed": 1, "learning_rate": 0.001})
-	for n := range 40 {
-		episode(t, run, n)
-	}
-	steps(t, run, 39, 0, 60)
-	odd := "<img src=x onerror=alert(1)> 🚌 \u202eright"
-	other := record(t, runs, odd, map[string]any{"episodes": 30, "seed": 2, "learning_rate": 0.01})
-	for n := range 12 {
-		episode(t, other, n)
-	}
-	if err := other.Finish(); err != nil {
-		t.Fatal(err)
-	}
+	filled(t, runs)
 	s := serve(t, dir, "--watch", runs)
-	for _, l := range []look{desktop, phone, night} {
+	s.waitFor("/api/v1/alerts?open=1", `"rule":"bad_loss"`)
+	pages := []struct{ name, path, ready string }{
+		{"experiments", "/", `document.querySelectorAll("tbody tr").length === 3 && document.body.innerText.includes("🚌")`},
+		{"filtered", "/?q=corridor&status=running", `document.querySelectorAll("tbody tr").length === 2`},
+		{"none-fits", "/?q=nothing-of-the-kind", `document.body.innerText.includes("None fits")`},
+		{"experiment", "/experiments/corridor-s1", `document.querySelector(".plot")?.dataset.last === "39" && document.querySelectorAll("canvas").length >= 6 && document.querySelector(".plot").getAttribute("aria-label").includes("bad loss at 39")`},
+		{"by-step", "/experiments/corridor-s1?x=step", `document.querySelector(".plot")?.getAttribute("aria-label").includes("bad loss at")`},
+		{"intersections", "/experiments/corridor-s1?tab=intersections", `document.body.innerText.includes("morning-1")`},
+		{"steps", "/experiments/corridor-s1?tab=steps", `document.querySelectorAll("#panel canvas").length >= 3`},
+		{"validation", "/experiments/corridor-s1?tab=validation", `document.querySelectorAll("#panel tbody tr").length > 3`},
+		{"no-validation", "/experiments/" + url.PathEscape(odd) + "?tab=validation", `document.body.innerText.includes("No validations yet")`},
+		{"checkpoints", "/experiments/corridor-s1?tab=checkpoints", `document.querySelectorAll("#panel tbody tr").length === 2`},
+		{"baselines", "/experiments/corridor-s1?tab=baselines", `document.body.innerText.includes("fixed time")`},
+		{"data", "/experiments/corridor-s1?tab=data", `document.querySelectorAll("#panel tbody tr").length >= 1`},
+		{"system-tab", "/experiments/corridor-s1?tab=system", `document.body.innerText.includes("Processor")`},
+		{"config", "/experiments/corridor-s1?tab=config", `document.body.innerText.includes("learning_rate")`},
+		{"episode", "/experiments/corridor-s1/episodes/39?step=17", `document.querySelectorAll("canvas.heat").length === 2 && document.body.innerText.includes("Q-values") && document.querySelector('.green[visibility="visible"]')`},
+		{"no-steps", "/experiments/corridor-s1/episodes/3", `document.body.innerText.includes("No steps of this episode")`},
+		{"nothing-compared", "/compare", `document.body.innerText.includes("Nothing to compare yet")`},
+		{"compare", "/compare?experiments=corridor-s1,corridor-s2", `document.querySelectorAll("canvas").length === 1 && document.body.innerText.includes("On the test demand")`},
+		{"alerts", "/alerts", `document.body.innerText.includes("bad loss")`},
+		{"alerts-all", "/alerts?all=1&experiment=corridor-s1", `document.body.innerText.includes("bad loss")`},
+		{"system", "/system", `document.body.innerText.includes("followed by this server")`},
+		{"nowhere", "/nowhere", `document.body.innerText.includes("no such page")`},
+	}
+	for _, l := range []look{desktop, phone} {
 		t.Run(l.name, func(t *testing.T) {
 			b := open(t, s, l)
-			for _, p := range []struct{ name, path, ready string }{
-				{"experiments", "/", `document.querySelectorAll("tbody tr").length === 2 && document.body.innerText.includes("🚌")`},
-				{"experiment", "/experiments/corridor-s1", `document.querySelector(".plot")?.dataset.last === "39" && document.querySelectorAll("canvas").length >= 6`},
-				{"intersections", "/experiments/corridor-s1?tab=intersections", `document.body.innerText.includes("morning-1")`},
-				{"data", "/experiments/corridor-s1?tab=data", `document.querySelectorAll("tbody tr").length >= 1`},
-				{"system-tab", "/experiments/corridor-s1?tab=system", `document.body.innerText.includes("Processor")`},
-				{"steps", "/experiments/corridor-s1?tab=steps", `document.querySelectorAll("#panel canvas").length >= 3`},
-				{"config", "/experiments/corridor-s1?tab=config", `document.body.innerText.includes("learning_rate")`},
-				{"validation", "/experiments/corridor-s1?tab=validation", `document.body.innerText.includes("No validations yet")`},
-				{"episode", "/experiments/corridor-s1/episodes/39", `document.querySelectorAll("canvas.heat").length === 2 && document.body.innerText.includes("Q-values")`},
-				{"compare", "/compare?experiments=corridor-s1," + "corridor-s1", `document.querySelectorAll("canvas").length === 1`},
-				{"alerts", "/alerts", `!document.body.innerText.includes("Loading")`},
-				{"system", "/system", `document.body.innerText.includes("followed by this server")`},
-				{"nowhere", "/nowhere", `document.body.innerText.includes("no such page")`},
-			} {
+			b.before(shifts)
+			for _, p := range pages {
 				b.visit(p.path)
 				b.until(p.name, p.ready)
-				if wide := value[bool](b, `document.documentElement.scrollWidth > innerWidth + 1`); wide {
-					t.Errorf("%s: the page is wider than the screen", p.name)
-				}
-				b.picture(p.name + "-" + l.name)
-				b.accessible(p.name)
-				b.quiet()
+				b.inspect(p.name + "-" + l.name)
 			}
 		})
 	}
@@ -83,6 +60,20 @@ func TestPages(t *testing.T) {
 		b.until("words that help", `document.body.innerText.includes("There is no such experiment") && document.body.innerText.includes("corridor-s1")`)
 		if n := value[int](b, `document.images.length`); n != 1 { // the mark in the corner
 			t.Errorf("%d images: a name became markup", n)
+		}
+	})
+	t.Run("empty", func(t *testing.T) {
+		s := serve(t, t.TempDir())
+		b := open(t, s, phone)
+		b.before(shifts)
+		for _, p := range []struct{ name, path, ready string }{
+			{"no-experiments", "/", `document.body.innerText.includes("No experiments yet")`},
+			{"no-alerts", "/alerts", `document.body.innerText.includes("Nothing is wrong")`},
+			{"empty-system", "/system", `document.body.innerText.includes("--watch DIR")`},
+		} {
+			b.visit(p.path)
+			b.until(p.name, p.ready)
+			b.inspect(p.name + "-phone")
 		}
 	})
 }
@@ -116,7 +107,6 @@ func TestWorking(t *testing.T) {
 	b.run(chromedp.Click(`input[type="checkbox"]`))
 	b.until("groups of seeds", `location.search.includes("grouped=1") && document.body.innerText.includes("alpha (2 seeds)")`)
 	b.picture("compare-grouped")
-	b.accessible("compare")
 
 	b.visit("/experiments/alpha-s1")
 	b.until("the charts", `document.querySelector(".plot")?.dataset.last === "49"`)

@@ -103,7 +103,8 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
 					return nil // the token has ended meanwhile
 				}
 			}
-			if send(": still here\n\n") != nil {
+			// An event, not a comment, so that a page can tell that the connection lives.
+			if send("event: alive\ndata: {\"experiments\":[],\"all\":false,\"alerts\":false}\n\n") != nil {
 				return nil
 			}
 		case <-r.Context().Done():

@@ -1,6 +1,9 @@
 package sumo
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Upstream is how far before the stop line vehicles are observed, in metres. Some
 // lanes at stop lines are only a few metres long, so the observation follows the
@@ -109,6 +112,23 @@ func Observe(s *Signal) (*Movements, error) {
 		m.served = append(m.served, served)
 	}
 	return m, nil
+}
+
+// Green returns for each approach the directions that a state lets go.
+func (m *Movements) Green(state string) []string {
+	list := make([]string, len(m.Approaches))
+	for index, links := range m.Signal.Links {
+		if index >= len(state) || state[index] != 'G' && state[index] != 'g' {
+			continue
+		}
+		for _, l := range links {
+			at := slices.IndexFunc(m.Approaches, func(a Approach) bool { return a.Edge == l.From.Edge })
+			if !strings.Contains(list[at], l.Dir) {
+				list[at] += l.Dir
+			}
+		}
+	}
+	return list
 }
 
 // upstream lists a lane and those before it up to Upstream metres from its end. It

@@ -267,6 +267,15 @@ func (e *Env) End(ctx context.Context) (Metrics, error) {
 // Now is the simulated time in seconds of the demand's own clock.
 func (e *Env) Now() int { return e.now }
 
+// Green returns for each approach of signal i the directions that its state lets go, as
+// the network calls them: s straight, l left, r right, t turn, L and R partially.
+func (e *Env) Green(i int) []string {
+	if i >= len(e.signals) {
+		return nil
+	}
+	return e.signals[i].Green(e.signals[i].shown)
+}
+
 // Shown returns the state that signal i shows, or "" when SUMO has it.
 func (e *Env) Shown(i int) string {
 	if i >= len(e.signals) {

@@ -57,7 +57,8 @@ func (t *trainer) logStep(w *worker) error {
 		approaches := make(map[string]any, len(v.Approaches))
 		vehicles, waiting, speed := 0.0, 0.0, 0.0
 		arrivals, buses, jeepneys, passengers := 0, 0, 0, 0.0
-		for _, a := range v.Approaches {
+		green := w.env.Green(s)
+		for i, a := range v.Approaches {
 			queues[a.Edge] = float64(a.Queue)
 			vehicles += float64(a.Vehicles)
 			waiting += a.Waiting * float64(a.Vehicles)
@@ -69,6 +70,9 @@ func (t *trainer) logStep(w *worker) error {
 			approaches[a.Edge] = map[string]any{
 				"vehicles": a.Vehicles, "waiting": round(a.Waiting), "max_waiting": a.MaxWaiting, "speed": round(a.Speed),
 				"occupancy": round(a.Occupancy), "arrivals": a.Arrivals, "buses": a.Buses, "jeepneys": a.Jeepneys,
+			}
+			if i < len(green) {
+				approaches[a.Edge].(map[string]any)["green"] = green[i]
 			}
 		}
 		step.QueueLengths[v.ID] = queues

@@ -110,7 +110,11 @@ export class Chart {
 		this.describe();
 	}
 
-	setMarks(marks) { this.marks = marks; this.plot?.redraw(false); }
+	setMarks(marks) {
+		this.marks = marks;
+		this.plot?.redraw(false);
+		if (this.plot) this.describe();
+	}
 
 	// shown is the data as it is drawn: stacked, and without what a logarithm cannot show.
 	shown() {
@@ -118,13 +122,51 @@ export class Chart {
 		let columns = this.data.slice(1);
 		if (this.stacked) {
 			const up = new Array(this.data[0].length).fill(0), down = [...up];
+			this.bases = columns.map(() => []);
 			columns = columns.map((c, i) => c.map((v, at) => {
 				if (v === null || v === undefined || !visible(i)) return null;
 				const side = v < 0 ? down : up;
+				this.bases[i][at] = side[at];
 				return (side[at] += v);
 			}));
 		}
 		return [this.data[0], ...columns.map((c, i) => (visible(i) ? c : c.map(() => null)))];
+	}
+
+	// areas are what is filled: between a stacked line and what it stands on, and between
+	// the two edges of a band. Each is {colour, opacity, pieces: [[x, from, to]…]}.
+	areas() {
+		const out = [];
+		this.series.forEach((s, i) => {
+			const other = s.band ? this.plot.data[this.series.findIndex((o) => o.key === s.band) + 1] : this.stacked ? this.bases[i] : null;
+			if (!other || this.hidden.has(s.key)) return;
+			const pieces = [[]];
+			this.plot.data[i + 1].forEach((v, at) => {
+				if (v === null || other[at] === null) { pieces.push([]); return; }
+				if (v !== undefined && other[at] !== undefined) pieces[pieces.length - 1].push([this.data[0][at], other[at], v]);
+			});
+			out.push({ colour: css(s.colour), opacity: s.band ? 0.19 : 0.3, pieces: pieces.filter((p) => p.length > 1) });
+		});
+		return out;
+	}
+
+	drawAreas(u) {
+		const { ctx, bbox } = u;
+		ctx.save();
+		ctx.beginPath();
+		ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+		ctx.clip();
+		for (const { colour, opacity, pieces } of this.areas()) {
+			ctx.fillStyle = colour;
+			ctx.globalAlpha = opacity;
+			for (const piece of pieces) {
+				ctx.beginPath();
+				for (const [x, , to] of piece) ctx.lineTo(u.valToPos(x, "x", true), u.valToPos(to, "y", true));
+				for (const [x, from] of piece.toReversed()) ctx.lineTo(u.valToPos(x, "x", true), u.valToPos(from, "y", true));
+				ctx.fill();
+			}
+		}
+		ctx.restore();
 	}
 
 	// around says that values stand on both sides of zero, where a logarithm has none.
@@ -146,10 +188,7 @@ export class Chart {
 		this.built = JSON.stringify([ends?.map((s) => s.key), this.log && this.around()]);
 		const axis = (more) => ({ stroke: soft, font, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1, size: 4 }, ...more });
 		const time = this.x === "time";
-		const bands = [];
-		const fill = (i) => css(this.series[i].colour) + "40";
-		if (this.stacked) for (let i = this.series.length; i > 1; i--) bands.push({ series: [i, i - 1], fill: fill(i - 1) }, { series: [i, i - 1], fill: fill(i - 1), dir: 1 });
-		this.series.forEach((s, i) => { if (s.band) bands.push({ series: [i + 1, this.series.findIndex((o) => o.key === s.band) + 1], fill: css(s.colour) + "30" }); });
+		
 		const self = this;
 		this.plot = new uPlot({
 			width: Math.max(200, this.plotHost.clientWidth), height: this.height, padding: [8, room, 0, 0],
@@ -167,11 +206,10 @@ export class Chart {
 			],
 			series: [{}, ...this.series.map((s) => ({
 				label: s.label, scale: s.axis ?? "y", stroke: css(s.colour) + (s.thin ? "70" : ""), width: s.thin ? 1 : s.dots ? 0 : 2, dash: s.dash,
-				fill: this.stacked && s === this.series[0] ? fill(0) : undefined,
 				points: { show: s.dots ? true : (u, i) => lonely(u, i), size: s.dots ? 8 : 4, width: s.dots ? 2 : 1, fill: css(s.dots ? "--card" : s.colour), stroke: css(s.colour) }, spanGaps: Boolean(s.dots || s.span), paths: s.dots ? () => null : undefined,
 			}))],
-			bands,
 			hooks: {
+				drawAxes: [(u) => self.drawAreas(u)],
 				setSelect: [(u) => {
 					if (u.select.width > 4) self.group.set(u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x"));
 					u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
@@ -314,7 +352,7 @@ export class Chart {
 			for (const v of there) { if (v < low) low = v; if (v > high) high = v; }
 			return `${s.label}: last ${number(there[there.length - 1], 4)}, from ${number(low, 4)} to ${number(high, 4)}`;
 		});
-		this.plotHost.setAttribute("aria-label", `${this.title}${this.unit ? " in " + this.unit : ""}. ${parts.filter(Boolean).slice(0, 6).join("; ")}. Arrow keys move the cursor, plus and minus zoom.`);
+		this.plotHost.setAttribute("aria-label", `${this.title}${this.unit ? " in " + this.unit : ""}. ${parts.filter(Boolean).slice(0, 6).join("; ")}.${this.marks.length ? ` Marks: ${this.marks.map((m) => `${m.label} at ${this.x === "time" ? clock(new Date(m.x * 1000).toISOString()) : number(m.x, 7)}`).slice(0, 8).join("; ")}.` : ""} Arrow keys move the cursor, plus and minus zoom.`);
 	}
 
 	key(e) {

@@ -31,6 +31,29 @@ function append(el, children) {
 	}
 }
 
+// copied puts a text on the clipboard and says so on the button. A page that came over
+// plain HTTP from another machine has no clipboard of the new kind.
+export async function copied(button, text) {
+	try {
+		await navigator.clipboard.writeText(text);
+	} catch {
+		const field = h("textarea", { class: "off-screen", value: text });
+		document.body.append(field);
+		field.select();
+		document.execCommand("copy");
+		field.remove();
+		button.focus();
+	}
+	button.dataset.copied = "1";
+	setTimeout(() => delete button.dataset.copied, 1500);
+}
+
+// command is a command that a click copies.
+export const command = (text) => h("button", { type: "button", class: "copy code", title: "Copy", onclick: (e) => copied(e.currentTarget, text) }, text);
+
+// link is a button that copies the address, which holds what is shown.
+export const link = () => h("button", { type: "button", class: "copy", title: "Copy the address of what is shown here, zoom included", onclick: (e) => copied(e.currentTarget, location.href) }, "Copy link");
+
 // put replaces what is in an element.
 export function put(el, ...children) {
 	el.replaceChildren();

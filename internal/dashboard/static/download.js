@@ -31,7 +31,7 @@ export function drawing(chart, css) {
 		`<text x="12" y="20" font-size="14" font-weight="600" fill="${ink}">${escape(chart.title)}${chart.unit ? ` <tspan fill="${soft}" font-weight="400" font-size="12">${escape(chart.unit)}</tspan>` : ""}</text>`];
 	let at = 12;
 	for (const s of chart.series) {
-		if (chart.hidden.has(s.key)) continue;
+		if (chart.hidden.has(s.key) || chart.absent.has(s.key) || s.quiet) continue; // as the legend has it
 		parts.push(`<rect x="${at}" y="32" width="14" height="3" fill="${css(s.colour)}"${s.thin ? ' opacity=".5"' : ""}/><text x="${at + 19}" y="37" font-size="12" fill="${soft}">${escape(s.label)}</text>`);
 		at += 30 + s.label.length * 6.6;
 	}
@@ -49,8 +49,13 @@ export function drawing(chart, css) {
 	});
 	const clip = `<clipPath id="c"><rect x="${box.left}" y="${box.top}" width="${box.width}" height="${box.height}"/></clipPath>`;
 	const lines = [];
+	for (const { colour, opacity, pieces } of chart.areas()) for (const piece of pieces) {
+		const there = piece.map(([v, , to]) => `${x(v).toFixed(1)} ${y(to, "y").toFixed(1)}`), back = piece.map(([v, from]) => `${x(v).toFixed(1)} ${y(from, "y").toFixed(1)}`).reverse();
+		lines.push(`<path d="M${[...there, ...back].join("L")}Z" fill="${colour}" opacity="${opacity}"/>`);
+	}
+	for (const m of chart.marks) if (m.x >= u.scales.x.min && m.x <= u.scales.x.max) lines.push(`<path d="M${x(m.x)} ${box.top}V${box.top + box.height}" stroke="${css(m.colour ?? "--warn")}" stroke-dasharray="3 3"/>`, chart.markLabels ? `<text x="${x(m.x) + 4}" y="${box.top + 11}" font-size="11" fill="${css(m.colour ?? "--warn")}">${escape(m.label)}</text>` : "");
 	chart.series.forEach((s, i) => {
-		if (chart.hidden.has(s.key)) return;
+		if (chart.hidden.has(s.key) || chart.absent.has(s.key)) return;
 		let d = "", pen = false;
 		const scale = u.series[i + 1].scale, dots = [];
 		u.data[0].forEach((v, k) => {

@@ -134,21 +134,24 @@ export const tabs = {
 
 	System(body, ctx) {
 		const group = new Group();
-		const make = (title, unit, series) => new Chart(group, { title, unit, x: "time", zero: true, height: 200, series, none: "No resources recorded. They are logged every 10 s by trainers of this version." });
-		const cpu = make("Processor", "%", [{ key: "a", label: "the trainer", colour: "--s1" }, { key: "b", label: "the machine", colour: "--s8" }]);
-		const memory = make("Memory", "MB", [{ key: "a", label: "the trainer", colour: "--s1" }, { key: "b", label: "the machine", colour: "--s8" }]);
-		const disk = make("Free disk", "MB", [{ key: "a", label: "free where the journal is", colour: "--s3" }]);
+		const make = (title, unit, series) => new Chart(group, { title, unit, x: "time", zero: true, height: 200, series, file: `${ctx.name}-${title}`, none: "No resources recorded. They are logged every 10 s by trainers of this version.",
+			sql: `SELECT sampled_at, ${series.map((s) => s.key).join(", ")}\nFROM run_resources\nWHERE experiment_id = (SELECT id FROM experiments WHERE experiment_name = '${ctx.name.replaceAll("'", "''")}')\nORDER BY sampled_at;` });
+		const cpu = make("Processor", "%", [{ key: "process_cpu_percent", label: "the trainer", colour: "--s1" }, { key: "host_cpu_percent", label: "the machine", colour: "--s8" }]);
+		const memory = make("Memory", "MB", [{ key: "process_memory_mb", label: "the trainer", colour: "--s1" }, { key: "host_memory_used_mb", label: "the machine", colour: "--s8" }]);
+		const disk = make("Free disk", "MB", [{ key: "disk_free_mb", label: "free where the journal is", colour: "--s3" }]);
 		for (const c of [cpu, memory, disk]) c.el.classList.add("c6");
 		put(body, h("div", { class: "grid" }, cpu.el, memory.el, disk.el));
 		const stop = watch(body, ctx, async (gone) => {
-			const page = await get(path(ctx.name) + "/resources", { limit: 5000 });
+			const rows = [];
+			let cursor = "";
+			do {
+				const page = await get(path(ctx.name) + "/resources", { limit: 10000, cursor, columns: "process_cpu_percent,host_cpu_percent,process_memory_mb,host_memory_used_mb,disk_free_mb,sampled_at" });
+				rows.push(...page.items);
+				cursor = page.next;
+			} while (cursor && rows.length < 100000);
 			if (gone()) return;
-			const rows = page.items;
 			const x = rows.map((r) => Date.parse(r.sampled_at ?? r._row.logged_at) / 1000);
-			const column = (k) => rows.map((r) => r[k] ?? null);
-			cpu.set(x, [column("process_cpu_percent"), column("host_cpu_percent")]);
-			memory.set(x, [column("process_memory_mb"), column("host_memory_used_mb")]);
-			disk.set(x, [column("disk_free_mb")]);
+			for (const c of [cpu, memory, disk]) c.set(x, c.series.map((s) => rows.map((r) => r[s.key] ?? null)));
 		});
 		return () => { stop(); group.end(); };
 	},

@@ -38,28 +38,47 @@ function listen() {
 	};
 }
 
+// silence is how long the server may say nothing; it gives a sign of life every 15 s.
+const silence = 40000;
+
 // stream follows the server's events; after a cut the browser goes on with the number
-// of its last event by itself.
+// of its last event by itself. A connection that died without a word, as it does while a
+// machine sleeps, is opened anew; its first event says: read everything.
 export function stream(tell) {
-	let source, timer, ended = false, off = 0;
+	let source, timer, ended = false, off = 0, heard = Date.now();
 	const open = () => {
+		heard = Date.now();
 		source = new EventSource("/api/v1/events");
 		source.onopen = () => {
+			heard = Date.now();
 			off = 0;
 			tell({ state: { on: true } });
 		};
-		source.addEventListener("change", (e) => tell({ change: JSON.parse(e.data) }));
+		source.addEventListener("alive", () => { heard = Date.now(); });
+		source.addEventListener("change", (e) => {
+			heard = Date.now();
+			tell({ change: JSON.parse(e.data) });
+		});
 		source.onerror = () => {
 			if (ended) return;
-			off ||= Date.now();
+			heard = Date.now();
+			off ||= heard;
 			tell({ state: { on: false, since: off } });
 			if (source.readyState === EventSource.CLOSED) timer = setTimeout(open, 2000);
 		};
 	};
 	open();
+	const watching = setInterval(() => {
+		if (Date.now() - heard < silence || source.readyState === EventSource.CLOSED) return;
+		off ||= heard;
+		tell({ state: { on: false, since: off } });
+		source.close();
+		open();
+	}, 1000);
 	return () => {
 		ended = true;
 		clearTimeout(timer);
+		clearInterval(watching);
 		source.close();
 	};
 }

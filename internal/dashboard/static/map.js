@@ -15,7 +15,9 @@ export function junctions(steps) {
 		for (const j of Object.keys(st.intersection_metrics ?? {})) if (j !== "actions" && !found.has(j)) found.set(j, new Set());
 		for (const j of Object.keys(st.intersection_metrics?.actions ?? {})) if (!found.has(j)) found.set(j, new Set());
 	}
-	return [...found].map(([id, approaches]) => ({ id, approaches: [...approaches].sort() })).sort((a, b) => a.id.localeCompare(b.id));
+	const list = [...found].map(([id, approaches]) => ({ id, approaches: [...approaches].sort() })).sort((a, b) => a.id.localeCompare(b.id));
+	list.moves = steps.slice(0, 200).some((st) => list.some((j) => j.approaches.some((a) => st.intersection_metrics?.[j.id]?.approaches?.[a]?.green !== undefined)));
+	return list;
 }
 
 // paint draws the junctions and returns how to show a step on them.
@@ -23,7 +25,7 @@ export function paint(card, lanes, network, choose) {
 	let most = 10;
 	const known = network && lanes.some((j) => network.signals.some((sig) => sig.id === j.id));
 	const view = known ? real(card, lanes, network, choose) : schematic(lanes, choose);
-	put(card, h("div", { class: "row between" }, h("h2", {}, "Intersections"), h("span", { class: "soft small" }, known ? "roads as they lie; " : h("span", { title: "Give it with: greenwave serve --net FILE" }, "schematic, as the road network is not known here; "), "number and colour: halting vehicles", known ? ", green: who may go" : "", h("span", { style: { color: "var(--s1)" } }, " ■"), " bus", h("span", { style: { color: "var(--s2)" } }, " ●"), " jeepney")), view.el);
+	put(card, h("div", { class: "row between" }, h("h2", {}, "Intersections"), h("span", { class: "soft small" }, known ? "roads as they lie; " : h("span", { title: "Give it with: greenwave serve --net FILE" }, "schematic, as the road network is not known here; "), "number and colour: halting vehicles", known || lanes.moves ? ", green: who may go" : "", h("span", { style: { color: "var(--s1)" } }, " ■"), " bus", h("span", { style: { color: "var(--s2)" } }, " ●"), " jeepney")), view.el);
 	return {
 		get most() { return most; },
 		update(step, chosen) {
@@ -50,7 +52,7 @@ function real(card, lanes, network, choose) {
 	const unit = (east - west) / Math.max(420, Math.min(900, card.clientWidth - 24)); // a pixel; letters stay readable on a phone
 	const d = (shape) => shape.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${(-y).toFixed(1)}`).join("");
 	const el = s("svg", { class: "map", viewBox: `${west} ${-north} ${east - west} ${north - south}`, role: "group", "aria-label": "Map of the intersections" },
-		s("defs", {}, s("marker", { id: "arrow", viewBox: "0 0 6 6", refX: 4, refY: 3, markerWidth: 3.2, markerHeight: 3.2, orient: "auto" }, s("path", { d: "M0 0L6 3L0 6Z", class: "arrow" }))));
+		arrowhead());
 	const near = network.edges.filter((e) => e.shape?.some(([x, y]) => x > west && x < east && y > south && y < north));
 	el.append(...near.map((e) => s("path", { d: d(e.shape), fill: "none", stroke: "var(--road)", "stroke-width": Math.max(3 * unit, e.lanes * 3), "stroke-linecap": "round" })));
 	const approaches = new Map();
@@ -92,6 +94,8 @@ function real(card, lanes, network, choose) {
 	return { el, update: (step, chosen, most) => update(step, chosen, most, approaches, dots) };
 }
 
+const arrowhead = () => s("defs", {}, s("marker", { id: "arrow", viewBox: "0 0 6 6", refX: 4, refY: 3, markerWidth: 3.2, markerHeight: 3.2, orient: "auto" }, s("path", { d: "M0 0L6 3L0 6Z", class: "arrow" })));
+
 // pressed is a part of the drawing that chooses a junction, by keyboard too.
 function pressed(id, choose, ...parts) {
 	return s("g", { class: "junction", tabindex: "0", role: "button", onclick: () => choose(id), onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); e.stopPropagation(); choose(id); } } }, ...parts);
@@ -113,29 +117,53 @@ function place(sig, width, height, unit, taken, ways, frame) {
 	return best;
 }
 
+// angles say where the approaches of a junction are drawn: where their names say, else
+// around it.
+function angles(approaches) {
+	const points = { e: 0, s: 1, w: 2, n: 3 }, taken = new Set();
+	const named = approaches.map((a) => points[a.match(/(?:^|[^a-z])(north|south|east|west|[nsew])(?:bound)?(?:$|[^a-z])/i)?.[1][0].toLowerCase()]);
+	if (named.every((p) => p !== undefined && !taken.has(p) && taken.add(p))) return named.map((p) => (p * Math.PI) / 2);
+	return approaches.map((a, k) => (k / Math.max(1, approaches.length)) * 2 * Math.PI - Math.PI / 2);
+}
+
+// The directions that a step may say are green, as SUMO's networks call them: how far
+// each turns from straight ahead, in quarters of a circle to the right.
+const turns = { s: 0, r: 1, R: 0.5, l: -1, L: -0.5, t: 2 };
+
+// movement is the way from an approach over the junction.
+function movement(cx, cy, angle, turn) {
+	const side = 7; // people drive on the right, so ways in and out lie beside each other
+	const from = [Math.cos(angle), Math.sin(angle)], out = angle + Math.PI + (turn * Math.PI) / 2, to = [Math.cos(out), Math.sin(out)];
+	const a = [cx + from[0] * 46 + from[1] * side, cy + from[1] * 46 - from[0] * side], b = [cx + to[0] * 44 - to[1] * side, cy + to[1] * 44 + to[0] * side];
+	return `M${a[0].toFixed(1)} ${a[1].toFixed(1)}Q${cx} ${cy} ${b[0].toFixed(1)} ${b[1].toFixed(1)}`;
+}
+
 // schematic draws each junction with its approaches around it.
 function schematic(lanes, choose) {
 	const across = lanes.length <= 3 ? lanes.length : Math.ceil(Math.sqrt(lanes.length * 1.5));
 	const each = 250, width = Math.max(1, across), rows = Math.ceil(lanes.length / width) || 1;
-	const el = s("svg", { class: "map", viewBox: `0 0 ${width * each} ${rows * each}`, role: "group", "aria-label": "Schematic of the intersections", style: { maxHeight: `${Math.min(560, rows * 280)}px` } });
+	const el = s("svg", { class: "map", viewBox: `0 0 ${width * each} ${rows * each}`, role: "group", "aria-label": "Schematic of the intersections", style: { maxHeight: `${Math.min(620, rows * 340)}px` } }, arrowhead());
 	const approaches = new Map(), dots = new Map();
 	lanes.forEach((j, i) => {
 		const cx = (i % width) * each + each / 2, cy = Math.floor(i / width) * each + each / 2;
+		const at = angles(j.approaches), greens = [];
 		j.approaches.forEach((a, k) => {
-			const angle = (k / Math.max(1, j.approaches.length)) * 2 * Math.PI - Math.PI / 2;
+			const angle = at[k];
 			const dx = Math.cos(angle), dy = Math.sin(angle);
-			const road = s("path", { d: `M${cx + dx * 84} ${cy + dy * 84}L${cx + dx * 18} ${cy + dy * 18}`, "stroke-width": 14, fill: "none" });
-			const label = s("text", { class: "label", x: cx + dx * 52, y: cy + dy * 52, "text-anchor": "middle", "dominant-baseline": "central" });
-			const bus = s("text", { class: "label", x: cx + dx * 100, y: cy + dy * 98 + 13, "text-anchor": "middle", "dominant-baseline": "central", style: { fontSize: "10px" } });
-			const name = s("text", { x: cx + dx * 100, y: cy + dy * 98, "text-anchor": "middle", "dominant-baseline": "central", style: { fontSize: "10px", fontWeight: "400" } }, a.length > 14 ? a.slice(0, 13) + "…" : a);
+			const road = s("path", { d: `M${cx + dx * 92} ${cy + dy * 92}L${cx + dx * 48} ${cy + dy * 48}`, "stroke-width": 14, fill: "none" });
+			const label = s("text", { class: "label", x: cx + dx * 70, y: cy + dy * 70, "text-anchor": "middle", "dominant-baseline": "central" });
+			const bus = s("text", { class: "label", x: cx + dx * 108, y: cy + dy * 106 + 13, "text-anchor": "middle", "dominant-baseline": "central", style: { fontSize: "10px" } });
+			const name = s("text", { x: cx + dx * 108, y: cy + dy * 106, "text-anchor": "middle", "dominant-baseline": "central", style: { fontSize: "10px", fontWeight: "400" } }, a.length > 14 ? a.slice(0, 13) + "…" : a);
 			el.append(road, name);
 			approaches.set(j.id + "\n" + a, { road, label, bus });
+			for (const [way, turn] of Object.entries(turns)) greens.push({ approach: a, way, line: s("path", { d: movement(cx, cy, angle, turn), fill: "none", class: "green", "stroke-width": 2.6, "marker-end": "url(#arrow)", visibility: "hidden" }) });
 		});
-		const dot = s("circle", { cx, cy, r: 16, stroke: "var(--map)", "stroke-width": 1 });
-		const ring = s("circle", { cx, cy, r: 20, fill: "none", class: "ring", "stroke-width": 1.5 });
+		const dot = s("circle", { cx, cy, r: 12, stroke: "var(--map)", "stroke-width": 1 });
+		const ring = s("circle", { cx, cy, r: 16, fill: "none", class: "ring", "stroke-width": 1.5 });
 		const phase = s("text", { x: cx, y: cy, "text-anchor": "middle", "dominant-baseline": "central", style: { fill: "#fff" } });
-		el.append(pressed(j.id, choose, ring, dot, phase, s("text", { class: "label", x: cx, y: cy + (j.approaches.length ? 34 : 38), "text-anchor": "middle" }, j.id)));
-		dots.set(j.id, { dot, phase, ring, greens: [] });
+		for (const { line } of greens) el.append(line);
+		el.append(pressed(j.id, choose, ring, dot, phase, s("text", { class: "label", x: cx - each / 2 + 10, y: cy - each / 2 + 20, "text-anchor": "start" }, j.id)));
+		dots.set(j.id, { dot, phase, ring, greens });
 		for (const a of j.approaches) { const p = approaches.get(j.id + "\n" + a); el.append(p.label, p.bus); }
 	});
 	return { el, update: (step, chosen, most) => update(step, chosen, most, approaches, dots) };
@@ -161,8 +189,8 @@ function update(step, chosen, most, approaches, dots) {
 		ring.setAttribute("stroke", j === chosen ? "var(--ink)" : "transparent");
 		const number = m?.phase ?? m?.action ?? step.intersection_metrics?.actions?.[j] ?? "";
 		phase.textContent = words && number !== "" ? `phase ${number}` : number;
-		for (const { index, line } of greens) {
-			const light = m?.shown?.[index];
+		for (const { index, approach, way, line } of greens) {
+			const light = way ? (m?.approaches?.[approach]?.green ?? "").includes(way) && "G" : m?.shown?.[index];
 			line.setAttribute("visibility", light === "G" || light === "g" ? "visible" : "hidden");
 			line.setAttribute("stroke-dasharray", light === "g" ? "4 3" : "none"); // it gives way
 		}

@@ -1,4 +1,4 @@
-import { h, put } from "./dom.js";
+import { h, put, link } from "./dom.js";
 import { get, path } from "./api.js";
 import { count } from "./format.js";
 import { Chart, Group, coloursOf } from "./charts.js";
@@ -38,7 +38,7 @@ export function overview({ name, url, addressed, drawn }) {
 	const toolbar = h("div", { class: "row", style: { marginTop: "12px" } },
 		h("label", {}, "average over", h("select", { onchange: (e) => { smooth = Number(e.target.value); addressed(); build(); full(); } }, windows.map((w) => h("option", { value: w, selected: w === smooth }, w === 1 ? "none" : `${w} episodes`)))),
 		h("label", {}, "by", h("select", { onchange: (e) => { axis = e.target.value; group.zoom = null; detail = null; addressed(); build(); full(); } }, ["episode", "time", "step"].map((x) => h("option", { value: x, selected: x === axis }, x)))),
-		h("span", { class: "soft small hide-small" }, "drag to zoom, double click for everything, shift and drag to move"));
+		h("span", { class: "soft small hide-small" }, "drag to zoom, double click for everything, shift and drag to move"), h("span", { class: "right" }, link()));
 
 	function add(plan, series, more) {
 		const chart = new Chart(group, { title: plan.title, unit: plan.unit ?? "", series, height: plan.height ?? 220, x: axis, zero: plan.zero ?? true, help: plan.help, file: `${name}-${plan.id}`, markLabels: plan.id === "reward",
@@ -175,10 +175,22 @@ export function overview({ name, url, addressed, drawn }) {
 		return out;
 	}
 
-	function marks() {
+	// marks puts the alerts where they belong on the axis: at their episode, or, when they
+	// are about none, at the time when they were opened.
+	let places = { axis: "", episodes: [], times: [], x: [] };
+	async function marks() {
 		const colours = { critical: "--fail", warning: "--warn", info: "--soft" };
-		const list = alerts.filter((a) => (axis === "time" ? a.opened_at : axis === "episode" && Number.isFinite(a.episode_number)))
-			.map((a) => ({ x: axis === "time" ? Date.parse(a.opened_at) / 1000 : a.episode_number, label: a.rule.replaceAll("_", " "), colour: colours[a.severity] }));
+		if (axis !== "episode" && alerts.some((a) => Number.isFinite(a.episode_number)) || axis !== "time" && alerts.some((a) => !Number.isFinite(a.episode_number))) {
+			const got = await get(path(name) + "/series", { columns: "episode_number,timestamp", x: axis, points: 1000 }).catch(() => null);
+			if (gone) return;
+			if (got) places = { axis, episodes: got.columns.episode_number, times: got.columns.timestamp, x: got.x };
+		}
+		const at = (a) => {
+			if (Number.isFinite(a.episode_number)) return axis === "episode" ? a.episode_number : places.axis === axis ? along(places.episodes, places.x, a.episode_number) : null;
+			const opened = Date.parse(a.opened_at) / 1000;
+			return axis === "time" ? opened : places.axis === axis ? along(places.times, places.x, opened) : null;
+		};
+		const list = alerts.map((a) => ({ x: at(a), label: a.rule.replaceAll("_", " "), colour: colours[a.severity] })).filter((m) => m.x !== null).sort((a, b) => a.x - b.x);
 		for (const c of charts.values()) c.setMarks(list);
 	}
 
@@ -208,4 +220,19 @@ export function overview({ name, url, addressed, drawn }) {
 		},
 		end() { gone = true; asked?.abort(); group.end(); },
 	};
+}
+
+// along is the place on an axis that belongs to a value of a column that grows: between
+// two rows it lies between their places, outside of them at the nearer one.
+function along(column, x, value) {
+	let before = -1;
+	for (let i = 0; i < column.length; i++) {
+		if (column[i] === null) continue;
+		if (column[i] >= value) {
+			if (before < 0 || column[i] === value) return x[i];
+			return x[before] + ((x[i] - x[before]) * (value - column[before])) / (column[i] - column[before]);
+		}
+		before = i;
+	}
+	return before < 0 ? null : x[before];
 }

@@ -1,4 +1,4 @@
-import { h, put, rows } from "./dom.js";
+import { h, put, rows, link } from "./dom.js";
 import { get, path } from "./api.js";
 import { onChange, throttle } from "./live.js";
 import { number, count } from "./format.js";
@@ -34,7 +34,7 @@ export function compare(view) {
 			pick("metric", metrics.some(([m]) => m === metric) ? known : [[metric, metric], ...known], metric, (v) => { metric = v; group.zoom = null; }),
 			pick("by", [["episode", "episode"], ["hours", "time since the start"], ["time", "date"], ["step", "step"]], axis, (v) => { axis = v; group.zoom = null; }),
 			pick("average over", [1, 5, 10, 20, 50, 100].map((v) => [v, v === 1 ? "none" : `${v} episodes`]), smooth, (v) => { smooth = Number(v); }),
-			h("label", {}, h("input", { type: "checkbox", checked: grouped, onchange: (e) => { grouped = e.target.checked; changed(); } }), "group seeds: mean and standard deviation")),
+			h("label", {}, h("input", { type: "checkbox", checked: grouped, onchange: (e) => { grouped = e.target.checked; changed(); } }), "group seeds: mean and standard deviation"), h("span", { class: "right" }, link())),
 		differences, host, verdict, table);
 
 	function address() {

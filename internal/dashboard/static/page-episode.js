@@ -1,4 +1,4 @@
-import { h, put, rows } from "./dom.js";
+import { h, put, rows, link } from "./dom.js";
 import { get, path } from "./api.js";
 import { onChange, throttle } from "./live.js";
 import { number, count, simulated } from "./format.js";
@@ -12,35 +12,58 @@ const columns = "active_vehicles,queue_lengths,waiting_times,speeds,intersection
 export function episode(view, name, text) {
 	const n = Number(text);
 	document.title = `${name}, episode ${n} – Greenwave`;
-	let steps = [], network = null, at = 0, playing = 0, gone = false, chosen = null, following = true;
-	const trouble = h("div"), facts = h("div", { class: "row soft" });
-	const slider = h("input", { type: "range", min: "0", max: "0", value: "0", "aria-label": "Step", oninput: () => { following = false; move(Number(slider.value)); } });
+	const asked = new URLSearchParams(location.search);
+	let steps = [], network = null, at = 0, playing = 0, gone = false, chosen = asked.get("intersection"), following = !asked.has("step");
+	const trouble = h("div"), facts = h("div", { class: "row soft", style: { minHeight: "21px" } });
+	const slider = h("input", { type: "range", min: "0", max: "0", value: "0", "aria-label": "Step", oninput: () => show(Number(slider.value)) });
 	const time = h("output", { class: "when" });
 	const play = h("button", { type: "button", onclick: () => toggle() }, "▷ Play");
 	const speed = h("select", { "aria-label": "Speed", onchange: () => { if (playing) { toggle(); toggle(); } } }, [1, 2, 4, 10, 30].map((v) => h("option", { value: v, selected: v === 4 }, `×${v}`)));
 	const map = h("section", { class: "card c8" }), side = h("section", { class: "card c4" });
 	const heatCard = h("section", { class: "card c12" }), phaseCard = h("section", { class: "card c12" });
 	const player = h("div", { class: "card player" },
-		h("button", { type: "button", "aria-label": "Step back", onclick: () => move(at - 1) }, "◀"), h("button", { type: "button", "aria-label": "Step forward", onclick: () => move(at + 1) }, "▶"), play, speed, slider, time);
+		h("button", { type: "button", "aria-label": "Step back", onclick: () => show(at - 1) }, "◀"), h("button", { type: "button", "aria-label": "Step forward", onclick: () => show(at + 1) }, "▶"), play, speed, slider, time);
+	const waiting = h("p", { class: "loading" }, "Loading");
 	put(view, h("div", { class: "row between" }, h("div", {}, h("h1", {}, h("a", { class: "under", href: path(name) }, name), ` · episode ${n}`), facts),
-		h("div", { class: "row" }, n > 0 && h("a", { href: `${path(name)}/episodes/${n - 1}` }, "← episode before"), h("a", { href: `${path(name)}/episodes/${n + 1}` }, "next episode →"))),
-	trouble, player, h("div", { class: "grid" }, map, side, heatCard, phaseCard));
+		h("div", { class: "row" }, n > 0 && h("a", { href: `${path(name)}/episodes/${n - 1}` }, "← episode before"), h("a", { href: `${path(name)}/episodes/${n + 1}` }, "next episode →"), link())),
+	trouble, waiting, player, h("div", { class: "grid" }, map, side, heatCard, phaseCard));
+	// What is not known yet is not there yet, so that nothing moves when it comes.
+	for (const c of [player, map, side, heatCard, phaseCard]) c.hidden = true;
 
 	view.tabIndex = -1;
 	const keys = (e) => {
 		if (e.target.matches("input, select, textarea, button")) return;
-		if (e.key === "ArrowLeft") move(at - 1);
-		else if (e.key === "ArrowRight") move(at + 1);
+		if (e.key === "ArrowLeft") show(at - 1);
+		else if (e.key === "ArrowRight") show(at + 1);
 		else if (e.key === " ") { e.preventDefault(); toggle(); }
 	};
 	addEventListener("keydown", keys);
 
 	function toggle() {
-		if (playing) { clearInterval(playing); playing = 0; play.textContent = "▷ Play"; return; }
+		if (playing) { clearInterval(playing); playing = 0; play.textContent = "▷ Play"; address(); return; }
+		following = false;
 		if (at >= steps.length - 1) move(0);
 		play.textContent = "❚❚ Pause";
 		playing = setInterval(() => { if (at >= steps.length - 1) toggle(); else move(at + 1); }, 1000 / Number(speed.value));
 	}
+
+	// show goes to a step that somebody chose; the address then says so. While it plays it
+	// does not, as browsers take only so many addresses a second.
+	function show(to) {
+		following = false;
+		move(to);
+		clearTimeout(writing);
+		writing = setTimeout(address, 200);
+	}
+	let writing;
+	function address() {
+		if (gone) return;
+		const q = new URLSearchParams();
+		if (!following && steps[at]) q.set("step", steps[at].step_number);
+		if (chosen !== null && chosen !== lanes[0]?.id) q.set("intersection", chosen);
+		history.replaceState(null, "", location.pathname + (q.size ? "?" + q : ""));
+	}
+	const choose = (id) => { chosen = id; draw(); address(); };
 
 	function move(to) {
 		at = Math.max(0, Math.min(steps.length - 1, to));
@@ -53,9 +76,9 @@ export function episode(view, name, text) {
 		slider.max = Math.max(0, steps.length - 1);
 		lanes = junctions(steps);
 		if (chosen === null || !lanes.some((j) => j.id === chosen)) chosen = lanes[0]?.id ?? null;
-		drawing = paint(map, lanes, network, (id) => { chosen = id; draw(); });
-		heatView = heat(heatCard, steps, lanes, (i) => { following = false; move(i); });
-		bandView = bands(phaseCard, steps, lanes, (i) => { following = false; move(i); });
+		drawing = paint(map, lanes, network, choose);
+		heatView = heat(heatCard, steps, lanes, show);
+		bandView = bands(phaseCard, steps, lanes, show);
 	}
 
 	function draw() {
@@ -73,7 +96,7 @@ export function episode(view, name, text) {
 		const action = metrics.action ?? step.intersection_metrics?.actions?.[chosen] ?? step.action_taken;
 		const focused = side.contains(document.activeElement) && document.activeElement.tagName;
 		put(side,
-			h("div", { class: "row between" }, h("h2", {}, "What the agent saw and chose"), lanes.length > 1 && h("select", { "aria-label": "Intersection", onchange: (e) => { chosen = e.target.value; draw(); } }, lanes.map((j) => h("option", { value: j.id, selected: j.id === chosen }, j.id)))),
+			h("div", { class: "row between" }, h("h2", {}, "What the agent saw and chose"), lanes.length > 1 && h("select", { "aria-label": "Intersection", onchange: (e) => choose(e.target.value) }, lanes.map((j) => h("option", { value: j.id, selected: j.id === chosen }, j.id)))),
 			h("dl", { class: "facts" },
 				h("dt", {}, "reward"), h("dd", {}, number(metrics.reward ?? step.immediate_reward, 4)),
 				metrics.phase !== undefined && [h("dt", {}, "phase"), h("dd", {}, `${metrics.phase}${metrics.phase_age !== undefined ? ` for ${number(metrics.phase_age)} s` : ""}`)],
@@ -109,8 +132,10 @@ export function episode(view, name, text) {
 			steps = all;
 			put(trouble);
 			if (!steps.length) { await nothing(); return; }
-			player.hidden = false;
+			waiting.remove();
+			for (const c of [player, map, side]) c.hidden = false;
 			if (grown) layout();
+			if (grown && asked.has("step")) { at = Math.max(0, steps.findIndex((s) => s.step_number === Number(asked.get("step")))); asked.delete("step"); }
 			if (following && !playing) at = n === newest ? steps.length - 1 : 0;
 			move(at);
 		} catch (e) {
@@ -121,11 +146,13 @@ export function episode(view, name, text) {
 	}
 
 	async function nothing() {
-		player.hidden = true;
 		const near = await get(path(name) + "/steps", { newest: true, limit: 1, columns: "action_taken" });
 		const last = near.items[0]?.episode_number;
 		put(map, h("div", { class: "empty" }, h("h2", {}, "No steps of this episode"), h("p", {}, last === undefined ? "No steps of this experiment were logged." : ["The latest episode with steps is ", h("a", { href: `${path(name)}/episodes/${last}` }, count(last)), "."])));
+		waiting.remove();
 		map.className = "card c12";
+		map.hidden = false;
+		player.hidden = true;
 		for (const c of [side, heatCard, phaseCard]) c.hidden = true;
 	}
 
@@ -152,5 +179,5 @@ export function episode(view, name, text) {
 	let width = innerWidth;
 	const sized = () => { if (innerWidth !== width) { width = innerWidth; redraw(); } };
 	addEventListener("resize", sized);
-	return () => { gone = true; off(); update.stop(); clearInterval(playing); removeEventListener("keydown", keys); removeEventListener("theme", redraw); removeEventListener("resize", sized); };
+	return () => { gone = true; off(); update.stop(); clearInterval(playing); clearTimeout(writing); removeEventListener("keydown", keys); removeEventListener("theme", redraw); removeEventListener("resize", sized); };
 }

@@ -1,4 +1,4 @@
-import { h, s, put, scroller } from "./dom.js";
+import { h, s, put, scroller, command, link } from "./dom.js";
 import { get, path } from "./api.js";
 import { onChange, throttle } from "./live.js";
 import { number, count, age, shape } from "./format.js";
@@ -28,7 +28,7 @@ export function experiments(view) {
 	const table = scroller("Experiments", h("table", {}, h("thead", {}, head), body));
 	put(frame, table);
 	const trouble = h("div");
-	put(view, h("div", { class: "row between" }, h("h1", {}, "Experiments"), h("div", { class: "row" }, search, status, group, tag, compare)), trouble, frame, h("div", { class: "row" }, note, more));
+	put(view, h("div", { class: "row between" }, h("h1", {}, "Experiments"), h("div", { class: "row" }, search, status, group, tag, compare, link())), trouble, frame, h("div", { class: "row" }, note, more));
 
 	function heading() {
 		put(head, h("th", { scope: "col", class: "tick" }, h("span", { class: "off-screen" }, "compare")), columns.map(([sort, label, css, help]) => h("th", { class: css, scope: "col", title: help, "aria-sort": sort && query.sort === sort ? (query.reverse ? "descending" : "ascending") : undefined },
@@ -104,16 +104,6 @@ export function experiments(view) {
 	const off = onChange(load);
 	const clock = setInterval(() => { if (latest?.items.length) draw(latest); }, 10000);
 	return () => { off(); load.stop(); clearInterval(clock); };
-}
-
-// command is a command that a click copies.
-function command(text) {
-	const button = h("button", { type: "button", class: "copy", title: "Copy", onclick: async () => {
-		await navigator.clipboard?.writeText(text).catch(() => {});
-		button.dataset.copied = "1";
-		setTimeout(() => delete button.dataset.copied, 1500);
-	} }, text);
-	return button;
 }
 
 export function progress(e) {
