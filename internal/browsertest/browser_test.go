@@ -185,8 +185,8 @@ func episode(t testing.TB, run *greenwave.Run, n int) {
 	f := float64(n)
 	err := run.LogEpisode(greenwave.Episode{
 		EpisodeNumber: n, TotalReward: -1000 + 10*f - 40*float64(n%7), EpsilonValue: new(max(0.02, 1-f/40)), AvgLoss: new(1 / (1 + f)),
-		StepsCompleted: new(60), CompletedTrips: new(300 + n), PassengerThroughput: new(9000 + 20*f), AvgWaitingTime: new(30 - f/10), AvgSpeed: new(20 + f/20), AvgQueueLength: new(60 - f/5),
-		MaxQueueLength: new(120 - f/5), BusesProcessed: new(2 + n%3), JeepneysProcessed: new(20 + n%5), PTAvgWaiting: new(25.5), PTPassengerThroughput: new(4000.5),
+		StepsCompleted: new(60), CompletedTrips: new(300 + n), PassengerThroughput: new(9000 + 20*f), AvgWaitingTime: new(max(5, 30-f/10)), AvgSpeed: new(20 + f/20), AvgQueueLength: new(max(5, 60-f/5)),
+		MaxQueueLength: new(max(9, 120-f/5)), BusesProcessed: new(2 + n%3), JeepneysProcessed: new(20 + n%5), PTAvgWaiting: new(25.5), PTPassengerThroughput: new(4000.5),
 		RewardComponents: map[string]float64{"delay_penalty": -900 + 9*f, "speed_reward": 12 + f/10, "queue_penalty": -80}, ScenarioInfo: map[string]any{"scenario": "morning-1", "sumo_seed": n},
 	})
 	if err != nil {

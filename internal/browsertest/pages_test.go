@@ -45,6 +45,7 @@ func TestPages(t *testing.T) {
 	}
 	for _, l := range []look{desktop, phone} {
 		t.Run(l.name, func(t *testing.T) {
+			t.Parallel()
 			b := open(t, s, l)
 			b.before(shifts)
 			for _, p := range pages {

@@ -3,6 +3,7 @@ package sumo
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -21,6 +22,38 @@ func TestApproachesOfOneIntersection(t *testing.T) {
 	for _, a := range m.Approaches {
 		if len(a.Lanes) != 3 || len(a.Reach) != 3 {
 			t.Errorf("approach %s: %d lanes, %d observed", a.Edge, len(a.Lanes), len(a.Reach))
+		}
+	}
+}
+
+// Green names the directions that a state lets go, approach by approach.
+func TestGreenWays(t *testing.T) {
+	n, err := ReadNetwork(single)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := Observe(n.Signals[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range m.Phases {
+		green := m.Green(p.State)
+		served := 0
+		for i, ways := range green {
+			if strings.Trim(ways, "slrt") != "" {
+				t.Errorf("approach %s: the ways are %q", m.Approaches[i].Edge, ways)
+			}
+			if ways != "" {
+				served++
+			}
+		}
+		if served == 0 || served == len(green) {
+			t.Errorf("state %s: %q", p.State, green)
+		}
+	}
+	for _, ways := range m.Green("") {
+		if ways != "" {
+			t.Errorf("no state lets go %q", ways)
 		}
 	}
 }

@@ -128,7 +128,7 @@ export const tabs = {
 			put(body, h("p", { class: "soft" }, "Every record is written to a local journal first. Synced is what the database has confirmed. Journals on another machine are known there: greenwave status."),
 				grid([["run", "mono"], ["source", ""], ["host", ""], ["state", ""], ["started", ""], ["logged", "num", "In the journal. Empty when the journal is on another machine."], ["synced", "num"], ["superseded", "num", "Replaced by a record of the same episode or step that was logged later."], ["dead", "num"], ["missing", "num"]],
 					runs.items.map((r) => [h("span", { title: r.id }, r.id.slice(0, 8)), r.source, r.host ?? "", h("span", { class: "state " + r.status }, shape(r.status), " ", r.status), clock(r.started_at), r.logged === undefined ? "" : count(r.logged), count(r.settled - r.dead), count(r.superseded), r.dead ? h("span", { class: "bad" }, count(r.dead)) : "0", r.missing === undefined ? "" : r.missing ? h("span", { class: "warning" }, count(r.missing)) : "0"])),
-				dead.items.length ? [h("h2", { style: { marginTop: "16px" } }, "Dead letters"), grid([["run", "mono"], ["record", "num"], ["kind", ""], ["reason", ""], ["where", "mono"]], dead.items.map((d) => [d.run_id.slice(0, 8), count(d.seq), d.kind, d.reason, d.location]))] : null);
+				dead.items.length ? [h("h2", { style: { marginTop: "16px" } }, "Dead letters"), grid([["run", "mono"], ["record", "num"], ["kind", ""], ["reason", "long"], ["where", "mono"]], dead.items.map((d) => [d.run_id.slice(0, 8), count(d.seq), d.kind, d.reason, d.location]))] : null);
 		});
 	},
 

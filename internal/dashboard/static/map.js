@@ -24,7 +24,7 @@ export function junctions(steps) {
 export function paint(card, lanes, network, choose) {
 	let most = 10;
 	const known = network && lanes.some((j) => network.signals.some((sig) => sig.id === j.id));
-	const view = known ? real(card, lanes, network, choose) : schematic(lanes, choose);
+	const view = known ? real(card, lanes, network, choose) : schematic(lanes, choose, card.clientWidth);
 	put(card, h("div", { class: "row between" }, h("h2", {}, "Intersections"), h("span", { class: "soft small" }, known ? "roads as they lie; " : h("span", { title: "Give it with: greenwave serve --net FILE" }, "schematic, as the road network is not known here; "), "number and colour: halting vehicles", known || lanes.moves ? ", green: who may go" : "", h("span", { style: { color: "var(--s1)" } }, " ■"), " bus", h("span", { style: { color: "var(--s2)" } }, " ●"), " jeepney")), view.el);
 	return {
 		get most() { return most; },
@@ -139,8 +139,8 @@ function movement(cx, cy, angle, turn) {
 }
 
 // schematic draws each junction with its approaches around it.
-function schematic(lanes, choose) {
-	const across = lanes.length <= 3 ? lanes.length : Math.ceil(Math.sqrt(lanes.length * 1.5));
+function schematic(lanes, choose, room) {
+	const across = Math.min(lanes.length <= 3 ? lanes.length : Math.ceil(Math.sqrt(lanes.length * 1.5)), Math.max(1, Math.floor(room / 190))); // letters stay readable on a phone
 	const each = 250, width = Math.max(1, across), rows = Math.ceil(lanes.length / width) || 1;
 	const el = s("svg", { class: "map", viewBox: `0 0 ${width * each} ${rows * each}`, role: "group", "aria-label": "Schematic of the intersections", style: { maxHeight: `${Math.min(620, rows * 340)}px` } }, arrowhead());
 	const approaches = new Map(), dots = new Map();

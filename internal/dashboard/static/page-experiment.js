@@ -43,6 +43,8 @@ export function experiment(view, name) {
 			b.setAttribute("aria-selected", String(names[i] === n));
 			b.tabIndex = names[i] === n ? 0 : -1;
 		});
+		const chosen = bar.children[names.indexOf(n)]; // where the row of tabs is wider than the screen
+		bar.scrollLeft = chosen.offsetLeft - (bar.clientWidth - chosen.clientWidth) / 2;
 		panel.setAttribute("aria-labelledby", "tab-" + n);
 		address();
 		closeTab();

@@ -62,7 +62,7 @@ export function system(view) {
 				: h("p", { class: "soft" }, "None: start the server with ", h("code", {}, "--watch DIR"), " to have it sync journals and logs."),
 			s.syncs.length > 50 && h("p", { class: "soft small" }, `${count(s.syncs.length - 50)} more: greenwave status lists them all.`)),
 			h("section", { class: "card c12", id: "dead" }, h("h2", {}, "Dead letters"), dead.items.length
-				? rows("Dead letters", [["run", ""], ["record", "num"], ["kind", ""], ["reason", ""], ["where", "mono"]], dead.items.map((d) => [h("span", { class: "mono", title: d.run_id }, d.run_id.slice(0, 8)), count(d.seq), d.kind, d.reason, d.location]))
+				? rows("Dead letters", [["run", ""], ["record", "num"], ["kind", ""], ["reason", "long"], ["where", "mono"]], dead.items.map((d) => [h("span", { class: "mono", title: d.run_id }, d.run_id.slice(0, 8)), count(d.seq), d.kind, d.reason, d.location]))
 				: h("p", { class: "soft" }, "None. A record that the database refuses comes here with the reason; it stays in the journal, and ", h("code", {}, "greenwave deadletter retry"), " tries it again."))));
 	}
 
