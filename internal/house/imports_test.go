@@ -15,7 +15,7 @@ const module = "github.com/greenwave-traffic/greenwave"
 // rooms says which packages of the module each package may import. A new package
 // joins this table and the one in docs/decisions/0001-the-house.md.
 var rooms = map[string][]string{
-	".":                               {"record", "internal/artifact", "internal/destination", "internal/journal", "internal/settings", "internal/store", "internal/syncer"},
+	".":                               {"record", "internal/artifact", "internal/destination", "internal/journal", "internal/resources", "internal/settings", "internal/store", "internal/syncer"},
 	"record":                          nil,
 	"cmd/greenwave":                   {"*"}, // the one program knows every room
 	"deploy/grafana":                  nil,   // its test alone
@@ -35,6 +35,7 @@ var rooms = map[string][]string{
 	"internal/browsertest":            nil,
 	"internal/comparison":             {"record", "internal/analysis", "internal/store"},
 	"internal/figure":                 nil,
+	"internal/resources":              {"record"},
 	"internal/report":                 {"record", "internal/analysis", "internal/comparison", "internal/figure", "internal/store"},
 	"internal/catalog":                {"record", "internal/store"},
 	"internal/controller":             {"internal/sumo"},
