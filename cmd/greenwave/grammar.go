@@ -37,6 +37,7 @@ type cli struct {
 
 	Migrate migrateCmd `cmd:"" group:"manage" help:"Lay out the tables, or say which version they have."`
 	Demo    demoCmd    `cmd:"" group:"manage" help:"Train a small controller with the dashboard open, kill it, resume, sync, verify and query: in about two minutes, without services."`
+	Doctor  doctorCmd  `cmd:"" group:"manage" help:"Go through the deployment checklist: look at each thing, say what was found, why it matters and how to mend it."`
 	Version versionCmd `cmd:"" group:"manage" help:"Print the version."`
 }
 

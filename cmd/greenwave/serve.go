@@ -104,6 +104,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 			}
 		},
 		Store: st, Tokens: tokens, Desk: desk, Hosts: hosts, Syncs: w.reports, Networks: &server.Networks{File: c.Net},
+		Alerting:  func() alert.State { return engine.State() },
 		Listeners: c.Listeners, Version: programVersion(), Logger: a.logger(), Now: a.now,
 	})
 	w.changed = s.Changed

@@ -162,6 +162,10 @@ type channel struct {
 	mu      sync.Mutex
 	queue   []message
 	dropped int
+	sending int       // taken from the queue and under way
+	sentAt  time.Time // when it last took a message
+	failure string    // why it took none since; empty when it did
+	since   time.Time // when it began to fail
 	more    chan struct{}
 }
 
@@ -193,7 +197,7 @@ func (c *channel) take() (messages []message, dropped int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	messages, dropped = c.queue, c.dropped
-	c.queue, c.dropped = nil, 0
+	c.queue, c.dropped, c.sending = nil, 0, len(messages)
 	return messages, dropped
 }
 
@@ -232,6 +236,7 @@ func (c *channel) run(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
+			c.tried(err)
 			if err == nil {
 				if failed {
 					c.log.Info("the alert channel works again")
@@ -254,6 +259,21 @@ func (c *channel) run(ctx context.Context) {
 				return
 			}
 		}
+	}
+}
+
+// tried remembers what became of a message.
+func (c *channel) tried(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sending = 0
+	switch {
+	case err == nil:
+		c.sentAt, c.failure, c.since = time.Now(), "", time.Time{}
+	case c.failure == "":
+		c.failure, c.since = err.Error(), time.Now()
+	default:
+		c.failure = err.Error()
 	}
 }
 

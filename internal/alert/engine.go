@@ -39,9 +39,11 @@ type Engine struct {
 	// delivered gets what a channel has taken.
 	delivered chan []message
 
-	mu      sync.Mutex
-	touched map[string]bool // experiments that Changed named since the last look
-	wake    chan struct{}
+	mu       sync.Mutex
+	touched  map[string]bool // experiments that Changed named since the last look
+	lookedAt time.Time       // when experiments were last judged
+	failure  string          // why they could not be since; empty when they could
+	wake     chan struct{}
 
 	// Of the goroutine of Run.
 	watched map[string]*watched
@@ -298,6 +300,9 @@ func (e *Engine) forget(found []run) {
 
 // fail reports that the database does not answer, once.
 func (e *Engine) fail(ctx context.Context, err error) {
+	e.mu.Lock()
+	e.failure = err.Error()
+	e.mu.Unlock()
 	if ctx.Err() == nil && e.healthy {
 		e.healthy = false
 		e.log.Warn("alerts are not evaluated for now", "error", err)
@@ -305,6 +310,9 @@ func (e *Engine) fail(ctx context.Context, err error) {
 }
 
 func (e *Engine) recovered() {
+	e.mu.Lock()
+	e.lookedAt, e.failure = e.opt.Now(), ""
+	e.mu.Unlock()
 	if !e.healthy {
 		e.healthy = true
 		e.log.Info("alerts are evaluated again")

@@ -13,6 +13,7 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 
 	"github.com/greenwave-traffic/greenwave/internal/access"
+	"github.com/greenwave-traffic/greenwave/internal/alert"
 	"github.com/greenwave-traffic/greenwave/internal/dashboard"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/internal/syncer"
@@ -35,6 +36,8 @@ type Options struct {
 	// Changed is called with the experiments that have changed, nil for any; it must
 	// return at once.
 	Changed func(experimentIDs []string)
+	// Alerting says how the rules of this process do; nil when it evaluates none.
+	Alerting func() alert.State
 	// Networks are drawings of road networks by SHA-256 of their file.
 	Networks *Networks
 	Version  string

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/greenwave-traffic/greenwave/internal/alert"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/internal/syncer"
 )
@@ -69,8 +70,9 @@ type System struct {
 	Running       int             `json:"running"`
 	Dead          uint64          `json:"dead"` // dead letters
 	Syncs         []syncer.Report `json:"syncs"`
-	Waiting       uint64          `json:"waiting"` // records that the syncs have not sent yet
-	Rate          float64         `json:"rate"`    // records a second through the syncs
+	Waiting       uint64          `json:"waiting"`            // records that the syncs have not sent yet
+	Rate          float64         `json:"rate"`               // records a second through the syncs
+	Alerting      *alert.State    `json:"alerting,omitempty"` // of this process; absent when it evaluates no rules
 }
 
 func (s *Server) system(w http.ResponseWriter, r *http.Request) error {
@@ -96,6 +98,9 @@ func (s *Server) system(w http.ResponseWriter, r *http.Request) error {
 	}
 	if out.DatabaseBytes, err = s.opt.Store.Size(r.Context()); err != nil {
 		return err
+	}
+	if s.opt.Alerting != nil {
+		out.Alerting = new(s.opt.Alerting())
 	}
 	for _, report := range s.opt.Syncs() {
 		if !s.sees(r.Context(), report.Experiment) {

@@ -181,3 +181,12 @@ func ClipLeft(s string, n int) string {
 	}
 	return s
 }
+
+// Wrap breaks plain text into lines of at most n columns, between words where it can.
+func Wrap(s string, n int) []string {
+	lines := strings.Split(ansi.Wrap(s, max(1, n), ""), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " ")
+	}
+	return lines
+}

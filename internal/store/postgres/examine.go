@@ -98,7 +98,7 @@ func described(conn *pgxpool.Conn, c *store.Connection) {
 // transaction only gives the same one to two connections that are both idle.
 func (s *Store) way(ctx context.Context, conn *pgxpool.Conn) (string, error) {
 	if s.place != elsewhere {
-		return s.place.String(), nil
+		return map[place]string{direct: "directly", session: "through Supabase's session pooler", transaction: "through Supabase's transaction pooler"}[s.place], nil
 	}
 	pid := func(c *pgxpool.Conn) (pid uint32, err error) {
 		err = c.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid)

@@ -18,7 +18,7 @@ var _ store.Examiner = (*Store)(nil)
 // Connection opens the file as a new process would: see [store.Examiner]. Its clock is
 // this machine's.
 func (s *Store) Connection(ctx context.Context, _ func() time.Time) (store.Connection, error) {
-	c := store.Connection{Way: "a file in " + filepath.Dir(s.path), SameHost: true}
+	c := store.Connection{Way: "as a file", SameHost: true}
 	db := sql.OpenDB(readConnector{s})
 	defer db.Close()
 	var version string
