@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/greenwave-traffic/greenwave"
 	"github.com/greenwave-traffic/greenwave/internal/sumo"
 	"github.com/greenwave-traffic/greenwave/internal/trainer"
 )
@@ -144,11 +145,15 @@ func (c *trainCmd) Run(ctx context.Context, a *app) error {
 		}
 		a.progress.restart()
 		res, err := trainer.Train(ctx, stop, one, opt)
-		if err != nil {
+		notRecorded := errors.Is(err, greenwave.ErrNotRecorded) // the training itself came to its end
+		if err != nil && !notRecorded {
 			return explainSUMO(err)
 		}
 		results = append(results, res)
 		if err := c.report(a, one, res); err != nil {
+			return err
+		}
+		if notRecorded {
 			return err
 		}
 		if res.Interrupted {
@@ -250,7 +255,11 @@ func (c *trainCmd) report(a *app, cfg trainer.Config, res trainer.Result) error 
 	if res.Best != "" {
 		best = "; best checkpoint " + res.Best
 	}
-	a.printf("%s: %s recorded, %s%s\n\n", res.Experiment, of(int(res.Report.Logged), "record"), where, best)
+	lost := ""
+	if n := res.Report.NotRecorded; n > 0 {
+		lost = fmt.Sprintf(" (%s could not be: the disk refused them)", count(int64(n)))
+	}
+	a.printf("%s: %s recorded%s, %s%s\n\n", res.Experiment, of(int(res.Report.Logged), "record"), lost, where, best)
 	return nil
 }
 

@@ -250,7 +250,11 @@ func (a *Agent) Update(done float64) (loss float64, ok bool, err error) {
 	a.adam.Update(a.online, a.cfg.RateAt(done))
 	a.target.Polyak(a.online, float32(a.cfg.Tau))
 	a.updates++
-	// A plain mean at first: the initial weights must not stay in it for long.
-	a.policy.Polyak(a.online, float32(max(a.cfg.Average, 1/float64(a.updates))))
+	if a.cfg.Average == 1 {
+		a.policy.CopyFrom(a.online)
+	} else {
+		// A plain mean at first: the initial weights must not stay in it for long.
+		a.policy.Polyak(a.online, float32(max(a.cfg.Average, 1/float64(a.updates))))
+	}
 	return loss, true, nil
 }

@@ -30,9 +30,9 @@ const (
 	counters
 )
 
-// weights returns the networks and the optimiser's moments, sharing their memory.
+// weights returns the networks that learn and the optimiser's moments, sharing their memory.
 func (a *Agent) weights(prefix string) []safetensors.Tensor {
-	return slices.Concat(Weights(a.online, prefix+"online."), Weights(a.target, prefix+"target."), Weights(a.policy, prefix+"policy."), []safetensors.Tensor{
+	return slices.Concat(Weights(a.online, prefix+"online."), Weights(a.target, prefix+"target."), []safetensors.Tensor{
 		safetensors.Float32(prefix+"adam.first", a.adam.First, len(a.adam.First)),
 		safetensors.Float32(prefix+"adam.second", a.adam.Second, len(a.adam.Second)),
 	})
@@ -56,10 +56,13 @@ func (a *Agent) Tensors(prefix string) ([]safetensors.Tensor, error) {
 		return nil, fmt.Errorf("agent: random numbers: %w", err)
 	}
 	list := append(a.weights(prefix), safetensors.Bytes(prefix+"random", source, len(source)))
+	list = append(list, Weights(a.policy, prefix+"policy.")...)
 	return append(list, a.memory.tensors(prefix+"replay.", a.online.Config(), int64(a.updates), int64(a.adam.Step))...), nil
 }
 
-// Restore takes over what Tensors returned for an agent of the same configuration.
+// Restore takes over what Tensors returned for an agent of the same configuration. A
+// file may be older than the mean of the weights: then the last ones acted, as with an
+// Average of 1.
 func (a *Agent) Restore(f *safetensors.File, prefix string) error {
 	shape, _ := f.Shape(prefix + "random")
 	if len(shape) != 1 || shape[0] > 1000 {
@@ -67,10 +70,18 @@ func (a *Agent) Restore(f *safetensors.File, prefix string) error {
 	}
 	source := make([]byte, shape[0])
 	list := append(a.weights(prefix), safetensors.Bytes(prefix+"random", source, len(source)))
+	policy := Weights(a.policy, prefix+"policy.")
+	_, mean := f.Shape(policy[0].Name)
+	if mean || a.cfg.Average != 1 {
+		list = append(list, policy...)
+	}
 	for _, t := range list {
 		if err := f.Read(t); err != nil {
 			return err
 		}
+	}
+	if !mean {
+		a.policy.CopyFrom(a.online)
 	}
 	if err := a.source.UnmarshalBinary(source); err != nil {
 		return fmt.Errorf("agent: random numbers: %w", err)

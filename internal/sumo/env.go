@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/greenwave-traffic/greenwave/internal/traci"
 )
@@ -18,6 +19,9 @@ type Config struct {
 	Passengers Passengers // default DefaultPassengers
 	Weights    Weights    // default DefaultWeights
 	TempDir    string     // for SUMO's output; default the system's
+	// Timeout is how long SUMO may take for its start, for the seconds up to a decision,
+	// and for its end; default one minute.
+	Timeout time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -128,7 +132,7 @@ func (e *Env) Reset(ctx context.Context, s Scenario, control bool) (*Observation
 	e.signals = e.signals[:0]
 	e.traffic.reset()
 	var err error
-	if e.process, err = traci.Start(ctx, traci.Options{Program: e.cfg.Program, Args: s.args(e.Network.Path, e.tripinfo())}); err != nil {
+	if e.process, err = traci.Start(ctx, traci.Options{Program: e.cfg.Program, Args: s.args(e.Network.Path, e.tripinfo()), Timeout: e.cfg.Timeout}); err != nil {
 		return nil, err
 	}
 	if err := e.process.Subscribe(ctx, traci.Simulation, "", simulationVariables, e.traffic.note); err != nil {
@@ -234,6 +238,13 @@ func (e *Env) simulate(ctx context.Context, until int) error {
 	}
 	e.now = until
 	return nil
+}
+
+// Died reports whether an error is a SUMO that ended or did not answer in the middle of a
+// simulation, and not one that refused its input.
+func Died(err error) bool {
+	_, failed := errors.AsType[*traci.ProcessError](err)
+	return failed && !errors.Is(err, traci.ErrNotStarted)
 }
 
 // End closes the simulation and returns its metrics.

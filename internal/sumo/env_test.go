@@ -1,10 +1,14 @@
 package sumo
 
 import (
+	"encoding/xml"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"syscall"
@@ -224,5 +228,40 @@ func TestDavaoLooksAsPublished(t *testing.T) {
 	t.Logf("%+v", m)
 	if m.Delay < 55 || m.Delay > 75 || m.VehiclesPerHour < 5000 || m.VehiclesPerHour > 6500 {
 		t.Fatalf("delay %.1f s, %.0f vehicles/h", m.Delay, m.VehiclesPerHour)
+	}
+}
+
+// Teleports are counted as SUMO counts them, over the whole simulation.
+func TestTeleportsAreThoseOfSUMO(t *testing.T) {
+	jam := filepath.Join(t.TempDir(), "jam.rou.xml")
+	text := "<routes>"
+	for _, way := range [][2]string{{"north_in", "east_out"}, {"south_in", "west_out"}, {"east_in", "south_out"}, {"west_in", "north_out"}} {
+		text += fmt.Sprintf(`<flow id="%s" from="%s" to="%s" begin="0" end="300" period="2" departLane="best"/>`, way[0], way[0], way[1])
+	}
+	if err := os.WriteFile(jam, []byte(text+"</routes>"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	statistic := filepath.Join(t.TempDir(), "statistic.xml")
+	s := Scenario{Routes: []string{jam}, Seed: 5, Horizon: 300, Teleport: 20}
+	m := play(t, environment(t, single, Config{Interval: 7}), s, nil, nil)
+	out, err := exec.CommandContext(t.Context(), "sumo", "-n", single, "-r", jam, "--seed", "5", "--end", "300", "--time-to-teleport", "20",
+		"--statistic-output", statistic, "--no-step-log", "--no-warnings", "--xml-validation", "never").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var want struct {
+		Teleports struct {
+			Total int `xml:"total,attr"`
+		} `xml:"teleports"`
+	}
+	b, err := os.ReadFile(statistic)
+	if err == nil {
+		err = xml.Unmarshal(b, &want)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Teleports == 0 || m.Teleports != want.Teleports.Total {
+		t.Errorf("%d teleports, SUMO says %d", m.Teleports, want.Teleports.Total)
 	}
 }

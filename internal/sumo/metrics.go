@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 )
 
@@ -79,9 +80,23 @@ func (m *Metrics) trips(path string, s Scenario, passengers Passengers) error {
 	}
 	defer f.Close()
 	if err := m.readTrips(f, s, passengers); err != nil {
+		// SUMO ends well when the disk refuses its output: try the disk.
+		if full := tryDisk(filepath.Dir(path)); full != nil {
+			err = fmt.Errorf("%w: %w", full, err)
+		}
 		return fmt.Errorf("trip data %s: %w", path, err)
 	}
 	return nil
+}
+
+// tryDisk returns the error of writing a small file to a folder.
+func tryDisk(dir string) error {
+	f, err := os.CreateTemp(dir, "room-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, 64<<10))
+	return errors.Join(err, f.Close(), os.Remove(f.Name()))
 }
 
 func (m *Metrics) readTrips(r io.Reader, s Scenario, passengers Passengers) error {

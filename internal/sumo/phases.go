@@ -39,7 +39,7 @@ func (s *Signal) Phases() ([]Phase, error) {
 		phases = append(phases, phase)
 	}
 	if len(phases) < 2 {
-		return nil, fmt.Errorf("traffic light %s has %d green phase in its program: at least two are needed to choose between", s.ID, len(phases))
+		return nil, fmt.Errorf("traffic light %s has %d green phase in its program: at least two are needed to choose between; give it a program with more, or take the signal away (netconvert --tls.unset %s)", s.ID, len(phases), s.ID)
 	}
 	return phases, nil
 }

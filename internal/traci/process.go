@@ -23,6 +23,9 @@ type Options struct {
 // ErrNoProgram means that SUMO is not installed.
 var ErrNoProgram = errors.New("sumo was not found")
 
+// ErrNotStarted means that SUMO ended before it listened: mostly it refused its input.
+var ErrNotStarted = errors.New("it ended before it listened")
+
 // Process is a SUMO that runs as a child and the connection to it. It dies with
 // its parent.
 type Process struct {
@@ -131,7 +134,7 @@ func (p *Process) connect(ctx context.Context, addr string, timeout time.Duratio
 		select {
 		case <-tick.C:
 		case <-p.done:
-			return nil, errors.New("it ended before it listened")
+			return nil, ErrNotStarted
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
@@ -162,8 +165,10 @@ func (p *Process) Explain(err error) error {
 	return e
 }
 
-// Wait waits until SUMO has ended by itself, after Quit.
+// Wait waits until SUMO has ended by itself, after Quit, as long as for an exchange.
 func (p *Process) Wait(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, fmt.Errorf("it did not end within %s", p.timeout))
+	defer cancel()
 	select {
 	case <-p.done:
 		return p.exit

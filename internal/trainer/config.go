@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/greenwave-traffic/greenwave/internal/controller"
 	"github.com/greenwave-traffic/greenwave/internal/d3qn"
@@ -23,6 +25,7 @@ type Config struct {
 	Test       []string `json:"test_routes"`       // held-out demand for the final comparison; default none
 	Additional []string `json:"additional"`        // further files for SUMO, for every scenario
 	SUMO       string   `json:"sumo"`              // SUMO's executable; default "sumo"
+	Patience   int      `json:"sumo_timeout"`      // s without an answer of SUMO after which it is ended and the simulation repeated; default 60
 	Begin      int      `json:"begin"`             // s of the demand's clock at which the warm-up begins
 	Warmup     *int     `json:"warmup"`            // s under the network's own program, not measured; default 30
 	Horizon    int      `json:"horizon"`           // s that are controlled and measured; default 300
@@ -111,7 +114,7 @@ func explained(err error) error {
 // WithDefaults fills the zero fields.
 func (c Config) WithDefaults() Config {
 	integers := map[*int]int{
-		&c.Horizon: 300, &c.Interval: 5, &c.Episodes: 100, &c.Seed: 1, &c.Workers: 2, &c.Frames: 1,
+		&c.Horizon: 300, &c.Patience: 60, &c.Interval: 5, &c.Episodes: 100, &c.Seed: 1, &c.Workers: 2, &c.Frames: 1,
 		&c.ValidationSeeds: 3, &c.LogSteps: 1, &c.Timing.MinGreen: 5, &c.Timing.MaxGreen: 120,
 	}
 	for field, value := range integers {
@@ -167,7 +170,7 @@ func (c Config) Check() error {
 		min, max float64
 	}{
 		{"begin", float64(c.Begin), 0, 1e9}, {"warmup", float64(*c.Warmup), 0, 1e6}, {"horizon", float64(c.Horizon), 1, 1e6},
-		{"teleport", float64(c.Teleport), 0, 1e6}, {"interval", float64(c.Interval), 1, 300}, {"episodes", float64(c.Episodes), 1, 1e7},
+		{"teleport", float64(c.Teleport), 0, 1e6}, {"sumo_timeout", float64(c.Patience), 1, 1e6}, {"interval", float64(c.Interval), 1, 300}, {"episodes", float64(c.Episodes), 1, 1e7},
 		{"seed", float64(c.Seed), 1, 1e6}, {"workers", float64(c.Workers), 1, 256}, {"frames", float64(c.Frames), 1, 64},
 		{"reward_scale", c.RewardScale, 1e-6, 1e3}, {"reward_limit", c.RewardLimit, 0, 1e6}, {"updates", c.Updates, 0.01, 100}, {"validate_every", float64(c.ValidateEvery), 1, 1e7},
 		{"validation_seeds", float64(c.ValidationSeeds), 1, 1000}, {"log_steps", float64(c.LogSteps), 1, 1e6},
@@ -176,6 +179,20 @@ func (c Config) Check() error {
 	} {
 		if !(f.v >= f.min && f.v <= f.max) {
 			return fmt.Errorf("%s is %g: must be from %g to %g", f.name, f.v, f.min, f.max)
+		}
+	}
+	w := c.Reward
+	for name, weight := range map[string]float64{
+		"delay": w.Delay, "waiting": w.Waiting, "queue": w.Queue, "speed": w.Speed,
+		"passengers": w.Passengers, "vehicles": w.Vehicles, "public_transport": w.PublicTransport,
+	} {
+		if !(math.Abs(weight) <= 1e6) {
+			return fmt.Errorf("reward.%s is %g: must be from -1e+06 to 1e+06", name, weight)
+		}
+	}
+	for kind, n := range c.Passengers {
+		if !(n >= 0 && n <= 1000) {
+			return fmt.Errorf("passengers has %g for %s: must be from 0 to 1000", n, kind)
 		}
 	}
 	for _, h := range c.Horizons {
@@ -198,5 +215,5 @@ func (c Config) Check() error {
 
 // environment is the configuration of the simulations.
 func (c Config) environment() sumo.Config {
-	return sumo.Config{Program: c.SUMO, Interval: c.Interval, Timing: c.Timing.Timing(), Passengers: c.Passengers, Weights: c.Reward}
+	return sumo.Config{Program: c.SUMO, Interval: c.Interval, Timing: c.Timing.Timing(), Passengers: c.Passengers, Weights: c.Reward, Timeout: time.Duration(c.Patience) * time.Second}
 }

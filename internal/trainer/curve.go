@@ -2,7 +2,6 @@ package trainer
 
 import (
 	"context"
-	"fmt"
 	"slices"
 )
 
@@ -73,7 +72,7 @@ func (t *trainer) measureProgram(ctx context.Context) error {
 	}
 	o, err := t.one(ctx, t.workers[0].env, c, s)
 	if err != nil {
-		return fmt.Errorf("measuring the network's own program before the training: %w", err)
+		return err
 	}
 	t.curve.Program = o.metrics.FullDelay
 	return nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/greenwave-traffic/greenwave/internal/sumo"
@@ -64,6 +65,10 @@ func (c Config) Split() (Demand, error) {
 	}
 	if n := len(d.Training); len(d.Validation) == 0 && n >= 3 {
 		d.Validation, d.Training = d.Training[n-1:], d.Training[:n-1]
+		if i := slices.IndexFunc(d.Training, func(f File) bool { return f.Hash == d.Validation[0].Hash }); i >= 0 {
+			return d, fmt.Errorf("the last of the training files (%s) is held out for validation and has the same demand as %s: what was learned from must not be measured on; take one of them away, or name other files for validation",
+				d.Validation[0].Path, d.Training[i].Path)
+		}
 	} else if len(d.Validation) == 0 {
 		d.Validation, d.SeedsOnly = d.Training, true
 	}

@@ -29,9 +29,22 @@ func (t *trainer) simulate(ctx context.Context, env *sumo.Env, name string, s su
 	return err
 }
 
+// twice does what must be done with the seeds that it has, once more when SUMO dies or
+// hangs in the middle.
+func (t *trainer) twice(ctx context.Context, what string, f func() error) error {
+	err := f()
+	if sumo.Died(err) && ctx.Err() == nil {
+		t.logger.Warn("the simulation failed; it is tried once more", "during", what, "error", err)
+		err = f()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
 // measure runs a controller through scenarios, side by side on the workers. fresh
-// returns a controller for one worker. A simulation that dies is tried once more
-// with the same seed: the scenarios are the same for every controller.
+// returns a controller for one worker. The scenarios are the same for every controller.
 func (t *trainer) measure(ctx context.Context, scenarios []sumo.Scenario, fresh func() (controller.Controller, error), progress func()) ([]outcome, error) {
 	outcomes := make([]outcome, len(scenarios))
 	work := make(chan int, len(scenarios))
@@ -50,14 +63,12 @@ func (t *trainer) measure(ctx context.Context, scenarios []sumo.Scenario, fresh 
 				return
 			}
 			for at := range work {
-				for try := range 2 {
-					if outcomes[at], err = t.one(ctx, w.env, c, scenarios[at]); err == nil || try == 1 || ctx.Err() != nil {
-						break
-					}
-					t.logger.Warn("the simulation failed; it is tried once more", "controller", c.Name(), "seed", scenarios[at].Seed, "error", err)
-				}
-				if err != nil {
-					errs[i] = fmt.Errorf("%s on %s with seed %d: %w", c.Name(), scenarios[at].Routes[0], scenarios[at].Seed, err)
+				what := fmt.Sprintf("%s on %s with seed %d", c.Name(), scenarios[at].Routes[0], scenarios[at].Seed)
+				errs[i] = t.twice(ctx, what, func() (err error) {
+					outcomes[at], err = t.one(ctx, w.env, c, scenarios[at])
+					return err
+				})
+				if errs[i] != nil {
 					return
 				}
 				if progress != nil {
@@ -105,6 +116,7 @@ func (t *trainer) validate(ctx context.Context, episode int) error {
 		v.FullDelay += o.metrics.FullDelay / float64(len(outcomes))
 	}
 	kind := "regular"
+	before := t.best
 	if t.best == nil || v.FullDelay < t.best.FullDelay {
 		v.Best, kind = true, "best"
 		t.best = &v
@@ -114,7 +126,12 @@ func (t *trainer) validate(ctx context.Context, episode int) error {
 	}
 	id, err := t.checkpoint(episode, kind, outcomes)
 	if err != nil {
-		return err
+		if err := t.postpone(episode, err); err != nil {
+			return err
+		}
+		if t.lastPath != t.modelPath(episode) {
+			v.Best, t.best = false, before
+		}
 	}
 	err = t.recorded(t.run.LogValidation(greenwave.Validation{
 		CheckpointID: id, ValidationEpisode: new(episode), TotalReward: new(v.Reward), TrafficMetrics: means(outcomes),

@@ -58,7 +58,7 @@ func (t *trainer) policy(episode int) *policy.Policy {
 // it. outcomes are those of its validation, if there was one.
 func (t *trainer) checkpoint(episode int, kind string, outcomes []outcome) (id string, err error) {
 	p := t.policy(episode)
-	path := filepath.Join(t.models(), fmt.Sprintf("episode-%06d.safetensors", episode))
+	path := t.modelPath(episode)
 	info, err := p.Save(path)
 	if err != nil {
 		return "", err
@@ -81,11 +81,41 @@ func (t *trainer) checkpoint(episode int, kind string, outcomes []outcome) (id s
 	if kind == "best" {
 		t.bestPath, t.bestID = path, id
 	}
-	return id, t.save()
+	t.lastPath = path
+	if err := t.save(); err != nil {
+		return id, err
+	}
+	t.unsaved = false
+	return id, nil
+}
+
+// postpone lets the training go on without a checkpoint when the disk does not take it:
+// it may be full for a while. The next rounds try again; at the end there must be one.
+func (t *trainer) postpone(episode int, err error) error {
+	_, disk := errors.AsType[*fs.PathError](err)
+	switch {
+	case !disk:
+		return err
+	case episode == t.cfg.Episodes:
+		return atEnd(err)
+	case !t.unsaved:
+		t.logger.Error("the checkpoint was not saved; the training goes on, and the next episodes try again", "episode", episode, "error", err)
+	}
+	t.unsaved = true
+	return nil
 }
 
 // minutes is the time that was trained for.
 func (t *trainer) minutes() float64 { return t.trained + time.Since(t.began).Minutes() }
+
+// atEnd says what to do when the last checkpoint cannot be saved.
+func atEnd(err error) error {
+	return fmt.Errorf("%w; when the disk takes it, go on with the same command and --resume: what was saved before is whole", err)
+}
+
+func (t *trainer) modelPath(episode int) string {
+	return filepath.Join(t.models(), fmt.Sprintf("episode-%06d.safetensors", episode))
+}
 
 func (t *trainer) statePath() string { return filepath.Join(t.models(), "training.state") }
 
@@ -156,6 +186,7 @@ func (t *trainer) restore() (found bool, err error) {
 	}
 	t.next, t.ticks, t.learner.debt = s.Next, s.Ticks, s.Debt
 	t.best, t.bestPath, t.bestID, t.trained, t.curve = s.Best, s.BestPath, s.BestID, s.Minutes, s.Curve
+	t.lastPath = t.modelPath(s.Next - 1)
 	return true, nil
 }
 
@@ -166,6 +197,10 @@ func (t *trainer) same(s state) error {
 	if err := json.Unmarshal(s.Config, &before); err != nil {
 		return fmt.Errorf("%s: %w", t.statePath(), err)
 	}
+	if before.Agent.Average == 0 {
+		before.Agent.Average = 1 // it is older than the mean of the weights: its last weights acted
+	}
+	before = before.WithDefaults() // for names that are newer than the state
 	if s.Network != t.network.Hash {
 		return fmt.Errorf("the training that %s belongs to had another network: resume with that one, or start a new experiment", t.statePath())
 	}
@@ -174,7 +209,7 @@ func (t *trainer) same(s state) error {
 		return err
 	}
 	if len(changed) > 0 {
-		return fmt.Errorf("the training that %s belongs to had other settings (%s): resume with the same, or start a new experiment", t.statePath(), changed)
+		return fmt.Errorf("the training that %s belongs to had other settings (%s): resume with the same settings, in the configuration file where there is no flag for them, or start a new experiment", t.statePath(), changed)
 	}
 	return nil
 }

@@ -85,6 +85,8 @@ type trainer struct {
 	best       *Validation
 	bestPath   string
 	bestID     string // of its checkpoint
+	lastPath   string // of the last checkpoint
+	unsaved    bool   // the checkpoint that was due could not be saved
 	curve      Curve
 }
 
@@ -132,6 +134,13 @@ func (t *trainer) prepare(ctx context.Context) (err error) {
 	}
 	if t.network, err = sumo.ReadNetwork(t.cfg.Net); err != nil {
 		return err
+	}
+	for _, part := range [][]File{t.demand.Training, t.demand.Validation, t.demand.Test} {
+		for _, f := range part {
+			if err := t.network.Fits(f.Path); err != nil {
+				return err
+			}
+		}
 	}
 	if t.version, err = sumo.Version(ctx, t.cfg.SUMO); err != nil {
 		return err
@@ -185,10 +194,10 @@ func (t *trainer) train(ctx context.Context, stop <-chan struct{}) (Result, erro
 		}
 	}
 	if !resumed {
-		if err := t.calibrate(ctx); err != nil {
+		if err := t.twice(ctx, "measuring states and rewards before the training", func() error { return t.calibrate(ctx) }); err != nil {
 			return Result{}, err
 		}
-		if err := t.measureProgram(ctx); err != nil {
+		if err := t.twice(ctx, "measuring the network's own program before the training", func() error { return t.measureProgram(ctx) }); err != nil {
 			return Result{}, err
 		}
 	}
@@ -205,17 +214,24 @@ func (t *trainer) train(ctx context.Context, stop <-chan struct{}) (Result, erro
 		due := last/t.cfg.ValidateEvery > (t.next-1)/t.cfg.ValidateEvery || last == t.cfg.Episodes
 		t.next = last + 1
 		res.Episodes = last
-		if due {
+		switch {
+		case due:
 			if err := t.validate(ctx, last); err != nil {
 				return res, t.explain(err)
+			}
+		case t.unsaved:
+			if _, err := t.checkpoint(last, "regular", nil); err != nil {
+				if err := t.postpone(last, err); err != nil {
+					return res, t.explain(err)
+				}
 			}
 		}
 		select {
 		case <-stop:
 			if t.next <= t.cfg.Episodes {
-				if !due {
+				if !due || t.unsaved {
 					if _, err := t.checkpoint(last, "regular", nil); err != nil {
-						return res, err
+						return res, t.explain(atEnd(err))
 					}
 				}
 				return res, ErrInterrupted
@@ -240,8 +256,11 @@ func (t *trainer) explain(err error) error {
 		return err
 	}
 	last := "no checkpoint was saved before"
-	if t.bestPath != "" {
-		last = "the best checkpoint before is " + t.bestPath
+	if t.lastPath != "" {
+		last = "the last good checkpoint is " + t.lastPath
+	}
+	if t.bestPath != "" && t.bestPath != t.lastPath {
+		last += ", the best " + t.bestPath
 	}
 	return fmt.Errorf("%w; %s; a lower agent.learning_rate or reward_scale helps against divergence", err, last)
 }
@@ -298,7 +317,7 @@ func (t *trainer) calibrate(ctx context.Context) error {
 			}
 		})
 		if err != nil {
-			return fmt.Errorf("measuring states and rewards before the training: %w", err)
+			return err
 		}
 	}
 	sc := scale{Mean: make([]float64, n), Deviation: make([]float64, n)}

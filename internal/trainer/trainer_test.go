@@ -1,7 +1,9 @@
 package trainer
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +11,6 @@ import (
 	"log/slog"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +21,8 @@ import (
 	"github.com/greenwave-traffic/greenwave/internal/d3qn"
 	"github.com/greenwave-traffic/greenwave/internal/journal"
 	"github.com/greenwave-traffic/greenwave/internal/policy"
+	"github.com/greenwave-traffic/greenwave/internal/safetensors"
+	"github.com/greenwave-traffic/greenwave/internal/sumo"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -158,88 +161,162 @@ func TestSameSeedSameBits(t *testing.T) {
 	}
 }
 
+// What a resumed training has learned and remembers in the end, the mean of the weights,
+// the optimiser and the replay memory included, is bit for bit that of one which was not
+// stopped. The number of actors is a setting, like the seed.
 func TestAResumedTrainingIsTheSame(t *testing.T) {
-	for name, separate := range map[string]bool{"one network": false, "one for each signal": true} {
+	for name, change := range map[string]func(*Config){
+		"one network":             func(*Config) {},
+		"one for each signal":     func(c *Config) { c.Separate = true },
+		"one actor":               func(c *Config) { c.Workers = 1 },
+		"three actors":            func(c *Config) { c.Workers = 3 },
+		"learning from changes":   func(c *Config) { c.RewardChanges = true },
+		"horizons that alternate": func(c *Config) { c.Horizons = []int{100, 200} },
+	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			cfg := small(t)
-			cfg.Test, cfg.Separate, cfg.Agent.Prioritised, cfg.Frames = nil, separate, true, 2
-			whole, err := Train(t.Context(), nil, cfg, options(t, t.TempDir()))
-			if err != nil {
+			cfg.Test, cfg.Agent.Prioritised, cfg.Frames = nil, true, 2
+			change(&cfg)
+			through := t.TempDir()
+			if _, err := Train(t.Context(), nil, cfg, options(t, through)); err != nil {
 				t.Fatal(err)
 			}
 			dir := t.TempDir()
 			opt := options(t, dir)
 			stop := make(chan struct{})
 			opt.Progress = func(p Progress) {
-				if p.Episode == 3 {
+				if p.Validation == nil && p.Episode == 3 {
 					close(stop)
 				}
 			}
 			first, err := Train(t.Context(), stop, cfg, opt)
-			if err != nil || !first.Interrupted || first.Episodes != 4 || first.Report.Status != "interrupted" {
+			if err != nil || !first.Interrupted || first.Episodes < 3 || first.Episodes > 4 || first.Report.Status != "interrupted" {
 				t.Fatalf("%+v, %v", first, err)
 			}
 			opt.Progress, opt.Resume = nil, true
-			second, err := Train(t.Context(), nil, cfg, opt)
-			if err != nil {
+			if _, err = Train(t.Context(), nil, cfg, opt); err != nil {
 				t.Fatal(err)
 			}
-			last := func(r Result) string {
-				return filepath.Join(filepath.Dir(r.Best), "episode-000006.safetensors")
-			}
-			if !slices.Equal(bits(t, last(whole)), bits(t, last(second))) {
+			const last = "models/corner/episode-000006.safetensors"
+			if !slices.Equal(bits(t, filepath.Join(through, last)), bits(t, filepath.Join(dir, last))) {
 				t.Error("the resumed training has other weights")
+			}
+			if !bytes.Equal(tensors(t, through), tensors(t, dir)) {
+				t.Error("the resumed training has another state")
 			}
 			if got := len(records(t, dir)["episode"]); got != 6 {
 				t.Errorf("%d episodes were recorded", got)
 			}
 			cfg.Agent.Gamma = 0.5
-			if _, err := Train(t.Context(), nil, cfg, opt); err == nil || !strings.Contains(err.Error(), "agent was") {
+			if _, err := Train(t.Context(), nil, cfg, opt); err == nil || !strings.Contains(err.Error(), "other settings (agent.gamma was 0.97 and is 0.5)") {
 				t.Errorf("other settings: %v", err)
 			}
 		})
 	}
 }
 
-// A SUMO that dies in the middle of an episode costs that simulation and no more.
-func TestADeadSimulationIsRepeated(t *testing.T) {
-	real, err := exec.LookPath("sumo")
+// tensors are all numbers of a training's state.
+func tensors(t *testing.T, dir string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "models", "corner", "training.state"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return text[8+binary.LittleEndian.Uint64(text):]
+}
+
+// A state that was saved before the mean of the weights existed is of a training whose
+// last weights acted. It goes on as that, exactly, and with other settings it is told how.
+func TestAStateThatIsOlderThanTheMeanOfTheWeights(t *testing.T) {
 	cfg := small(t)
-	cfg.Test, cfg.Episodes, cfg.ValidateEvery, cfg.Horizon = nil, 4, 4, 1200
-	_, s := cfg.WithDefaults().training(Demand{Training: []File{{}}}, 3, 0)
-	cfg.SUMO = filepath.Join(t.TempDir(), "sumo")
-	script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *'--seed %d '*) exec timeout -s KILL 0.25 %s \"$@\";; esac\nexec %s \"$@\"\n", s.Seed, real, real)
-	if err := os.WriteFile(cfg.SUMO, []byte(script), 0o755); err != nil {
+	cfg.Test, cfg.Agent.Average = nil, 1
+	through, dir := t.TempDir(), t.TempDir()
+	if _, err := Train(t.Context(), nil, cfg, options(t, through)); err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	if _, err := Train(t.Context(), nil, cfg, options(t, dir)); err != nil {
-		t.Fatal(err)
-	}
-	episodes := records(t, dir)["episode"]
-	if len(episodes) != 4 {
-		t.Fatalf("%d episodes", len(episodes))
-	}
-	for _, e := range episodes {
-		failed := e["scenario_info"].(map[string]any)["failed_simulations"]
-		if third := e["episode_number"] == 3.0; (failed != nil) != third {
-			t.Errorf("episode %v: failed simulations %v", e["episode_number"], failed)
+	opt := options(t, dir)
+	stop := make(chan struct{})
+	opt.Progress = func(p Progress) {
+		if p.Validation == nil && p.Episode == 3 {
+			close(stop)
 		}
+	}
+	if _, err := Train(t.Context(), stop, cfg, opt); err != nil {
+		t.Fatal(err)
+	}
+	age(t, filepath.Join(dir, "models", "corner", "training.state"))
+	opt.Progress, opt.Resume = nil, true
+	other := cfg
+	other.Agent.Average = 0
+	if _, err := Train(t.Context(), nil, other, opt); err == nil || !strings.Contains(err.Error(), "agent.average was 1 and is 0.001") || !strings.Contains(err.Error(), "resume with the same settings, in the configuration file") {
+		t.Errorf("with the mean: %v", err)
+	}
+	if _, err := Train(t.Context(), nil, cfg, opt); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(tensors(t, through), tensors(t, dir)) {
+		t.Error("the resumed training has another state")
 	}
 }
 
-func TestASimulationThatAlwaysDiesEndsTheTraining(t *testing.T) {
-	cfg := small(t)
-	cfg.SUMO = filepath.Join(t.TempDir(), "sumo")
-	if err := os.WriteFile(cfg.SUMO, []byte("#!/bin/sh\n[ \"$1\" = --version ] && exec sumo --version\necho 'Error: the license expired.' >&2\nexit 1\n"), 0o755); err != nil {
+// age takes out of a state what was not in it before the mean of the weights.
+func age(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	_, err := Train(t.Context(), nil, cfg, options(t, t.TempDir()))
-	if err == nil || !strings.Contains(err.Error(), "license expired") {
-		t.Fatalf("got %v", err)
+	n := binary.LittleEndian.Uint64(text)
+	var header map[string]json.RawMessage
+	if err := json.Unmarshal(text[8:8+n], &header); err != nil {
+		t.Fatal(err)
+	}
+	f, err := safetensors.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	metadata := f.Metadata()
+	before := len(metadata["state"])
+	for _, name := range []string{`"average":1,`, `"sumo_timeout":60,`} {
+		metadata["state"] = strings.ReplaceAll(metadata["state"], name, "")
+	}
+	if len(metadata["state"]) >= before {
+		t.Fatalf("nothing to take out of %s", metadata["state"])
+	}
+	var list []safetensors.Tensor
+	for name, raw := range header {
+		var e struct {
+			Type    safetensors.Type `json:"dtype"`
+			Shape   []int            `json:"shape"`
+			Offsets [2]uint64        `json:"data_offsets"`
+		}
+		if name == "__metadata__" || strings.Contains(name, "policy.") {
+			continue
+		}
+		if err := json.Unmarshal(raw, &e); err != nil {
+			t.Fatal(err)
+		}
+		size := int(e.Offsets[1] - e.Offsets[0])
+		var tensor safetensors.Tensor
+		switch e.Type {
+		case safetensors.F32:
+			tensor = safetensors.Float32(name, make([]float32, size/4), e.Shape...)
+		case safetensors.F64:
+			tensor = safetensors.Float64(name, make([]float64, size/8), e.Shape...)
+		case safetensors.I64:
+			tensor = safetensors.Int64(name, make([]int64, size/8), e.Shape...)
+		default:
+			tensor = safetensors.Bytes(name, make([]byte, size), e.Shape...)
+		}
+		if err := f.Read(tensor); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, tensor)
+	}
+	if _, err := safetensors.Write(path, metadata, list); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -262,7 +339,7 @@ func TestDivergenceStopsWithTheLastGoodCheckpoint(t *testing.T) {
 	}
 	tr.run = run
 	_, err = tr.train(t.Context(), nil)
-	if !errors.Is(err, d3qn.ErrDiverged) || !strings.Contains(err.Error(), "episode-000002.safetensors") || !strings.Contains(err.Error(), "episode 3") {
+	if !errors.Is(err, d3qn.ErrDiverged) || !strings.Contains(err.Error(), "the last good checkpoint is "+filepath.Join(tr.models(), "episode-000002.safetensors")) || !strings.Contains(err.Error(), "in the round that began with episode 3") || !strings.Contains(err.Error(), "the loss of update ") {
 		t.Errorf("got %v", err)
 	}
 	if err := run.Fail(err); err != nil {
@@ -271,21 +348,33 @@ func TestDivergenceStopsWithTheLastGoodCheckpoint(t *testing.T) {
 	bits(t, filepath.Join(tr.models(), "episode-000002.safetensors"))
 }
 
+// Demand is told apart by its content: another name, another path or a link is no other
+// demand.
 func TestTheSameDemandInTwoPartsIsRefused(t *testing.T) {
-	copied := filepath.Join(t.TempDir(), "other-name.rou.xml")
-	text, err := os.ReadFile(folder + "single.rou.xml")
-	if err != nil {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	a, b, copied := write("a.rou.xml", "a"), write("b.rou.xml", "b"), write("other-name.rou.xml", "a")
+	link := filepath.Join(dir, "link.rou.xml")
+	if err := os.Symlink(a, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(copied, text, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	for what, cfg := range map[string]Config{
-		"test":       {Routes: []string{folder + "single.rou.xml"}, Test: []string{copied}},
-		"validation": {Routes: []string{folder + "single.rou.xml"}, Validation: []string{copied}},
-	} {
-		if _, err := cfg.Split(); err == nil || !strings.Contains(err.Error(), "other-name") || !strings.Contains(err.Error(), what) {
-			t.Errorf("%s: %v", what, err)
+	roundabout := dir + "/../" + filepath.Base(dir) + "/a.rou.xml"
+	for _, again := range []string{copied, link, roundabout, a} {
+		for what, cfg := range map[string]Config{
+			"for training (" + a + ") and for test (" + again + ")":                      {Routes: []string{a}, Test: []string{b, again}},
+			"for training (" + a + ") and for validation (" + again + ")":                {Routes: []string{b, a}, Validation: []string{again}},
+			"for validation (" + a + ") and for test (" + again + ")":                    {Routes: []string{b}, Validation: []string{a}, Test: []string{again}},
+			"(" + again + ") is held out for validation and has the same demand as " + a: {Routes: []string{a, b, again}},
+		} {
+			if _, err := cfg.Split(); err == nil || !strings.Contains(err.Error(), what) {
+				t.Errorf("%s: %v", what, err)
+			}
 		}
 	}
 }
@@ -335,16 +424,19 @@ func TestConfigurationFiles(t *testing.T) {
 		}
 	}
 	for want, change := range map[string]func(*Config){
-		"no network":         func(c *Config) { c.Net = "" },
-		"no demand":          func(c *Config) { c.Routes = nil },
-		"episodes is -1":     func(c *Config) { c.Episodes = -1 },
-		"training_horizons":  func(c *Config) { c.Horizons = []int{2} },
-		"test_seeds has":     func(c *Config) { c.TestSeeds = []int{firstSeed} },
-		"no controller is":   func(c *Config) { c.Baselines = []string{"webstr"} },
-		"timing.max_green":   func(c *Config) { c.Timing.MaxGreen = 6 },
-		"agent: gamma is 2":  func(c *Config) { c.Agent.Gamma = 2 },
-		"reward_limit is -5": func(c *Config) { c.RewardLimit = -5 },
-		"reward_scale is -1": func(c *Config) { c.RewardScale = -1 },
+		"no network":                func(c *Config) { c.Net = "" },
+		"no demand":                 func(c *Config) { c.Routes = nil },
+		"episodes is -1":            func(c *Config) { c.Episodes = -1 },
+		"training_horizons":         func(c *Config) { c.Horizons = []int{2} },
+		"test_seeds has":            func(c *Config) { c.TestSeeds = []int{firstSeed} },
+		"no controller is":          func(c *Config) { c.Baselines = []string{"webstr"} },
+		"timing.max_green":          func(c *Config) { c.Timing.MaxGreen = 6 },
+		"agent: gamma is 2":         func(c *Config) { c.Agent.Gamma = 2 },
+		"reward_limit is -5":        func(c *Config) { c.RewardLimit = -5 },
+		"reward.queue is 1e+07":     func(c *Config) { c.Reward.Queue = 1e7 },
+		"passengers has -1 for bus": func(c *Config) { c.Passengers = sumo.Passengers{"bus": -1} },
+		"sumo_timeout is -1":        func(c *Config) { c.Patience = -1 },
+		"reward_scale is -1":        func(c *Config) { c.RewardScale = -1 },
 	} {
 		cfg := small(t)
 		change(&cfg)
