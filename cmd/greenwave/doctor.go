@@ -5,12 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/url"
 	"os"
 	"strings"
 
 	"github.com/greenwave-traffic/greenwave/internal/alert"
+	"github.com/greenwave-traffic/greenwave/internal/artifact"
 	"github.com/greenwave-traffic/greenwave/internal/doctor"
 	"github.com/greenwave-traffic/greenwave/internal/settings"
 	"github.com/greenwave-traffic/greenwave/internal/syncer"
@@ -27,6 +27,8 @@ type doctorCmd struct {
 	Server     string   `placeholder:"URL" help:"Server whose dashboard and alerts are to be looked at, as http://127.0.0.1:8080. Its token is taken from GREENWAVE_TOKEN."`
 	Rules      string   `placeholder:"FILE" help:"Rules and channels of alerts. Default: alerts.json where it is there."`
 	Sumo       string   `placeholder:"PROGRAM" default:"sumo" help:"SUMO's program."`
+	Exports    string   `placeholder:"DIR" default:"exports" help:"Folder with the exports of experiments, each in a folder of its own."`
+	Backups    string   `placeholder:"URL" help:"Where backups are kept: a folder, or a bucket s3://BUCKET/PREFIX. Default: GREENWAVE_BACKUPS."`
 	modelsFlag `embed:""`
 }
 
@@ -73,7 +75,7 @@ func (c *doctorCmd) Run(ctx context.Context, a *app) error {
 func (c *doctorCmd) subject(ctx context.Context, a *app) (*doctor.Subject, error) {
 	db, dbErr := settings.Load(settings.Input{DB: a.cli.DB, Config: a.cli.Config, Lookup: a.env})
 	s := &doctor.Subject{
-		Database: db, DatabaseErr: dbErr, Environ: os.Environ(), Dir: cmp.Or(c.Dir, defaultDir(), "runs"), Experiment: c.Experiment,
+		Database: db, DatabaseErr: dbErr, Environ: os.Environ(), Dir: cmp.Or(c.Dir, defaultDir(), "runs"), Experiment: c.Experiment, Exports: c.Exports,
 		Sumo: c.Sumo, Version: programVersion(), Now: a.now,
 		Sources: func(dir string) ([]syncer.Source, []error) {
 			found, err := a.find(dir)
@@ -87,20 +89,34 @@ func (c *doctorCmd) subject(ctx context.Context, a *app) (*doctor.Subject, error
 		s.Database.Warnings = append(s.Database.Warnings, "the secret in --db was visible in the process list for a moment and may be in the shell's history: put it into "+variable+" or a configuration file")
 	}
 	c.files(a, s)
-	models, err := c.open(a)
-	if err != nil {
-		s.Faults = append(s.Faults, fmt.Errorf("the store of models: %w", err))
-	}
-	s.Models = models
+	s.Models, s.ModelsErr = storeThatIs(a, cmp.Or(c.Models, a.getenv("GREENWAVE_MODELS")))
+	kept, err := storeThatIs(a, cmp.Or(c.Backups, a.getenv("GREENWAVE_BACKUPS")))
+	s.Backups, _ = kept.(artifact.Shelf)
+	s.BackupsErr = err
 	if err := c.server(a, s); err != nil {
 		return nil, err
 	}
 	if dbErr == nil && !db.Server() {
+		var err error
 		if s.Store, err = open(ctx, db); err != nil {
 			s.DatabaseErr, s.Store = err, nil
 		}
 	}
 	return s, nil
+}
+
+// storeThatIs opens a store of files, and makes none: a folder that is not there is what
+// a check wants to know. Nil is a store that nobody named.
+func storeThatIs(a *app, where string) (artifact.Store, error) {
+	if dir := strings.TrimPrefix(where, "file://"); where != "" && !strings.Contains(dir, "://") {
+		if _, err := os.Stat(dir); err != nil {
+			return nil, err
+		}
+	}
+	if where == "" {
+		return nil, nil
+	}
+	return (&modelsFlag{Models: where}).open(a)
 }
 
 // files finds the configuration files and reads them for what is wrong with them.

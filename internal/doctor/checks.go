@@ -28,6 +28,11 @@ var Checks = []Check{
 		Fix: "lays the policies and grants again (greenwave_protect_all), or takes an SQLite file away from other users", look: security, fix: protect,
 	},
 	{
+		Name: "backup", Phases: []Phase{Before, After}, Line: "Backup strategy implemented",
+		Why:  "a disk, a project or an account is lost once; a backup that nobody has brought back may be none",
+		look: backups,
+	},
+	{
 		Name: "simulator", Phases: []Phase{Before}, host: true,
 		Why:  "training and evaluation run SUMO, and other versions simulate other traffic",
 		look: simulator,
@@ -56,6 +61,16 @@ var Checks = []Check{
 		Name: "data", Phases: []Phase{After}, Line: "Data validation completed",
 		Why:  "only the comparison of every record with its row shows that the database holds what was measured, all of it and unchanged",
 		look: data,
+	},
+	{
+		Name: "exports", Phases: []Phase{After}, Line: "Results exported for analysis", host: true,
+		Why:  "what a paper rests on must be readable without this program and this database, years later",
+		look: exports,
+	},
+	{
+		Name: "models", Phases: []Phase{After}, Line: "Models backed up to cloud storage",
+		Why:  "a checkpoint that is lost is a month of training, and one that was changed is another policy under the same name",
+		look: models,
 	},
 	{
 		Name: "performance", Phases: []Phase{After}, Line: "Performance benchmarks documented",

@@ -29,7 +29,10 @@ type Subject struct {
 	Sources    func(dir string) ([]syncer.Source, []error) // what is in it; nil: journals and files are not looked at
 	Experiment string                                      // only this one, in checks of what was recorded; empty: all
 	Exports    string                                      // folder of exports
-	Models     artifact.Store                              // nil: none is configured
+	Models     artifact.Store                              // nil: none is named
+	ModelsErr  error                                       // why it cannot be opened
+	Backups    artifact.Shelf                              // nil: none is named
+	BackupsErr error                                       // why it cannot be opened
 	Sumo       string                                      // SUMO's program; empty: sumo
 	Server     *Client                                     // the server to ask; nil: none was named
 

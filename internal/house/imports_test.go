@@ -42,7 +42,7 @@ var rooms = map[string][]string{
 	"internal/crashtest":              nil,
 	"internal/d3qn":                   {"internal/nn", "internal/safetensors"},
 	"internal/demo":                   {"internal/d3qn", "internal/trainer", "scenarios"},
-	"internal/doctor":                 {"record", "internal/alert", "internal/artifact", "internal/journal", "internal/resources", "internal/settings", "internal/store", "internal/sumo", "internal/syncer", "internal/traci", "internal/words"},
+	"internal/doctor":                 {"record", "internal/alert", "internal/artifact", "internal/backup", "internal/catalog", "internal/export", "internal/journal", "internal/resources", "internal/settings", "internal/store", "internal/sumo", "internal/syncer", "internal/traci", "internal/words"},
 	"internal/destination":            {"internal/store"},
 	"internal/export":                 {"record", "internal/store", "internal/tfevents"},
 	"internal/figures":                nil,
