@@ -7,7 +7,10 @@
 // line; the rules are in docs/import.md. No value is dropped: what has no column
 // stays in the row's extra, what was converted stays there as it was written.
 //
-// Memory does not grow with the file, but for 16 bytes and a number per episode
+// Files of other projects (sumo-rl, RESCO, LibSignal, TensorBoard) are known by their
+// content and read whole.
+//
+// Otherwise memory does not grow with the file, but for 16 bytes and a number per episode
 // where steps name their episode by an id.
 package importer
 
@@ -91,6 +94,8 @@ func Open(f Found, opt Options) (Source, error) {
 		return openLines(f, opt)
 	case Summary, Results:
 		return openDocument(f, opt)
+	case SumoRL, RESCO, Trips, LibSignal, TensorBoard:
+		return openForeign(f, opt)
 	}
 	return nil, fmt.Errorf("%s: unknown role %q", f.Path, f.Role)
 }

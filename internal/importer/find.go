@@ -18,7 +18,7 @@ const (
 )
 
 // errUnknown is a file that is none of ours.
-var errUnknown = errors.New("is not a log: expected <experiment>_episodes.jsonl, _steps.jsonl or _summary.json, or a JSON object with training_results")
+var errUnknown = errors.New("is not a log: expected <experiment>_episodes.jsonl, _steps.jsonl or _summary.json, a JSON object with training_results, or a file of sumo-rl, RESCO, LibSignal or TensorBoard")
 
 // Find looks for the files that can be imported. A path may be a file, or a folder
 // whose files are looked at, not those of its subfolders. A file that is given
@@ -35,7 +35,7 @@ func Find(paths []string, opt Options) ([]Found, []error) {
 		case info.IsDir():
 			files, folderErrs := findIn(path)
 			if len(files)+len(folderErrs) == 0 && !opt.Follow {
-				folderErrs = append(folderErrs, fmt.Errorf("%s: no logs in this folder: expected files named <experiment>_episodes.jsonl, _steps.jsonl or _summary.json, or a results file", path))
+				folderErrs = append(folderErrs, fmt.Errorf("%s: no logs in this folder: expected files named <experiment>_episodes.jsonl, _steps.jsonl or _summary.json, a results file, or files of sumo-rl, RESCO, LibSignal or TensorBoard", path))
 			}
 			found, errs = append(found, files...), append(errs, folderErrs...)
 		default:
@@ -48,6 +48,12 @@ func Find(paths []string, opt Options) ([]Found, []error) {
 		}
 	}
 	found = once(found)
+	if opt.Follow {
+		var unsettled []error
+		if found, unsettled = settled(found); len(unsettled) > 0 {
+			errs = append(errs, unsettled...)
+		}
+	}
 	if opt.Experiment != "" {
 		if err := rename(found, opt.Experiment); err != nil {
 			return nil, append(errs, err)
@@ -78,8 +84,14 @@ func findIn(folder string) ([]Found, []error) {
 	for _, e := range entries {
 		path := filepath.Join(folder, e.Name())
 		ext := filepath.Ext(path)
-		if strings.HasPrefix(e.Name(), ".") || ext != ".json" && ext != ".jsonl" {
+		if strings.HasPrefix(e.Name(), ".") || !slices.Contains([]string{".json", ".jsonl", ".csv", ".xml", ".log"}, ext) && !strings.Contains(e.Name(), "tfevents") {
 			continue
+		}
+		// The trips of an episode are read with its metrics.
+		if metrics := metricsBeside(path); metrics != "" {
+			if _, err := os.Stat(metrics); err == nil {
+				continue
+			}
 		}
 		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 			if err != nil {
@@ -113,6 +125,13 @@ func recognise(path string) (Found, error) {
 		}
 	}
 	if filepath.Ext(name) != ".json" {
+		if f.Size == 0 && filepath.Ext(name) != ".jsonl" {
+			return Found{}, fmt.Errorf("%s: it %w (the file is empty)", path, errUnknown)
+		}
+		other, ok, err := recogniseForeign(path, f.Size)
+		if err != nil || ok {
+			return other, err
+		}
 		return Found{}, fmt.Errorf("%s: it %w", path, errUnknown)
 	}
 	if f.Size == 0 {
@@ -198,4 +217,18 @@ func rename(found []Found, name string) error {
 		return fmt.Errorf("--experiment names one experiment, but the paths hold %d (%s): import them one at a time", len(names), strings.Join(names, ", "))
 	}
 	return nil
+}
+
+// settled leaves out what cannot be followed: files that grow and are read whole.
+func settled(found []Found) ([]Found, []error) {
+	var kept []Found
+	var errs []error
+	for _, f := range found {
+		if f.Role == LibSignal || f.Role == TensorBoard {
+			errs = append(errs, fmt.Errorf("%s: files of %s are not followed: import it when the training has ended", f.Path, f.Role))
+			continue
+		}
+		kept = append(kept, f)
+	}
+	return kept, errs
 }
