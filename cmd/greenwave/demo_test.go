@@ -126,3 +126,25 @@ func TestDemoBrowser(t *testing.T) {
 	}
 	_ = cmd.Wait() // it was interrupted
 }
+
+// TestDemoWithoutSUMO: where there is no SUMO the demo says so, and shows the recorded run
+// on the dashboard and in the database.
+func TestDemoWithoutSUMO(t *testing.T) {
+	t.Parallel()
+	cmd, out, _ := startDemo(t, t.TempDir(), "127.0.0.1:0", "PATH="+t.TempDir())
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("the demo: %v\n%s", err, out)
+	}
+	text := out.String()
+	for _, want := range []string{
+		"No simulation runs here: sumo was not found: sumo: install it (on Debian: apt-get install sumo)",
+		"that ships with the program", "48 episodes", " 0 dead, 0 missing", "\nmax_pressure", "rows in 7 files",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the demo does not say %q", want)
+		}
+	}
+	if t.Failed() {
+		t.Logf("the demo said:\n%s", text)
+	}
+}
