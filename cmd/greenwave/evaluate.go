@@ -25,6 +25,7 @@ type evaluateCmd struct {
 	Begin      int      `default:"0" help:"Second of the demand's own clock at which the warm-up begins."`
 	Warmup     int      `default:"30" help:"Seconds under the network's own program before the measuring begins."`
 	Horizon    int      `default:"300" help:"Seconds that are controlled and measured."`
+	Emissions  bool     `help:"Measure CO2 and fuel too; the simulation is slower with it. They are in --json."`
 	Sumo       string   `default:"sumo" help:"SUMO's executable."`
 }
 
@@ -93,7 +94,7 @@ func (c *evaluateCmd) Run(ctx context.Context, a *app) error {
 				return err
 			}
 			for _, seed := range c.Seeds {
-				s := sumo.Scenario{Routes: files, Additional: c.Additional, Seed: seed, Begin: c.Begin, Warmup: c.Warmup, Horizon: c.Horizon}
+				s := sumo.Scenario{Routes: files, Additional: c.Additional, Seed: seed, Begin: c.Begin, Warmup: c.Warmup, Horizon: c.Horizon, Emissions: c.Emissions}
 				m, err := controller.Evaluate(ctx, env, ctl, s, dir, nil)
 				if err != nil {
 					return explainSUMO(fmt.Errorf("%s on %s with seed %d: %w", name, routes, seed, err))

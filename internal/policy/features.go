@@ -25,8 +25,8 @@ type Features struct {
 }
 
 // Norm standardises states: (x − Mean) / Deviation for each number of a frame,
-// limited to ±normLimit. It is measured before the training on traffic under random
-// control, and then stays.
+// limited to ±normLimit. It is measured before the training, on traffic under random
+// control and under max-pressure, and then stays.
 type Norm struct {
 	Mean, Deviation []float32
 }

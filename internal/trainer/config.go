@@ -31,6 +31,7 @@ type Config struct {
 	Horizon    int      `json:"horizon"`           // s that are controlled and measured; default 300
 	Horizons   []int    `json:"training_horizons"` // horizons of the training episodes in turn; default Horizon alone
 	Teleport   int      `json:"teleport"`          // s of waiting after which SUMO moves a vehicle on; 0: never
+	Emissions  bool     `json:"emissions"`         // measure CO2 and fuel too; the simulation is slower with it
 
 	Interval   int             `json:"interval"`   // s between decisions; default 5
 	Timing     TimingConfig    `json:"timing"`     //

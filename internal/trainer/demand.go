@@ -79,7 +79,7 @@ func (c Config) Split() (Demand, error) {
 func (c Config) scenario(f File, seed, horizon int) sumo.Scenario {
 	return sumo.Scenario{
 		Routes: []string{f.Path}, Additional: c.Additional, Seed: seed,
-		Begin: c.Begin, Warmup: *c.Warmup, Horizon: horizon, Teleport: c.Teleport,
+		Begin: c.Begin, Warmup: *c.Warmup, Horizon: horizon, Teleport: c.Teleport, Emissions: c.Emissions,
 	}
 }
 

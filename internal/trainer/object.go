@@ -26,7 +26,7 @@ func object(v any) (map[string]any, error) {
 
 // mayChange are the settings that a resumed training may have changed: they do not
 // change what is learned until the end of what was planned.
-var mayChange = []string{"test_routes", "test_seeds", "baselines", "sumo", "sumo_timeout", "log_steps"}
+var mayChange = []string{"test_routes", "test_seeds", "baselines", "sumo", "sumo_timeout", "emissions", "log_steps"}
 
 // differences lists the settings of a that b has otherwise.
 func differences(a, b Config) (string, error) {

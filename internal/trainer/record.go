@@ -119,6 +119,9 @@ func (t *trainer) record(w *worker) error {
 			"gridlocked": t.curve.gridlocked(m.FullDelay),
 		},
 	}
+	if t.cfg.Emissions {
+		e.Extra["co2_kg"], e.Extra["fuel_kg"] = m.CO2, m.Fuel
+	}
 	if m.TravelTimeIndex > 0 {
 		e.TravelTimeIndex = new(m.TravelTimeIndex)
 	}

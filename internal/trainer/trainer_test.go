@@ -99,7 +99,9 @@ func bits(t *testing.T, path string) (all []float32) {
 
 func TestATrainingIsRecordedWhole(t *testing.T) {
 	dir := t.TempDir()
-	res, err := Train(t.Context(), nil, small(t), options(t, dir))
+	cfg := small(t)
+	cfg.Emissions = true
+	res, err := Train(t.Context(), nil, cfg, options(t, dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +115,7 @@ func TestATrainingIsRecordedWhole(t *testing.T) {
 	for _, name := range []string{
 		"total_reward", "steps_completed", "epsilon_value", "memory_size", "total_vehicles", "completed_trips", "passenger_throughput",
 		"avg_waiting_time", "avg_speed", "avg_queue_length", "max_queue_length", "travel_time_index", "buses_processed", "jeepneys_processed",
-		"pt_passenger_throughput", "pt_avg_waiting", "pt_service_efficiency", "reward_components", "episode_duration_minutes", "scenario_info", "full_delay", "backlog",
+		"pt_passenger_throughput", "pt_avg_waiting", "pt_service_efficiency", "reward_components", "episode_duration_minutes", "scenario_info", "full_delay", "backlog", "co2_kg", "fuel_kg",
 	} {
 		if e[name] == nil {
 			t.Errorf("an episode has no %s", name)
@@ -446,7 +448,8 @@ func TestConfigurationFiles(t *testing.T) {
 	}
 }
 
-// docs/training.md has every name of the configuration.
+// docs/training.md has every name of the configuration, every measure and every component
+// of the reward.
 func TestEveryNameIsDocumented(t *testing.T) {
 	page, err := os.ReadFile("../../docs/training.md")
 	if err != nil {
@@ -471,4 +474,12 @@ func TestEveryNameIsDocumented(t *testing.T) {
 	}
 	delete(cfg, "passengers")
 	names(cfg)
+	measures, err := object(sumo.Metrics{CO2: 1, Fuel: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names(measures)
+	for component := range (sumo.Components{}).Map() {
+		names(map[string]any{component: nil})
+	}
 }
