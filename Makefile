@@ -40,11 +40,11 @@ install: need-go ## install greenwave into Go's bin folder
 	CGO_ENABLED=0 $(GO) install -buildvcs=false -ldflags "-X main.version=$(VERSION)" ./cmd/greenwave
 
 .PHONY: generate
-generate: need-go ## write the generated files again (docs/cli.md, schema references)
+generate: need-test ## write the generated files again (docs/cli.md; docs/schema.md, from a PostgreSQL of its own)
 	$(GO) generate ./...
 
 .PHONY: generate-check
-generate-check: need-go
+generate-check: need-test
 	@scripts/generate-check
 
 .PHONY: fmt
