@@ -76,8 +76,11 @@ func scripts(t *testing.T, dir string, database func(*testing.T) string) {
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"code":   exitCode,
 					"damage": damage,
-					"narrow": narrow,
-					"await":  await,
+
+					"bitflip": bitflip,
+					"agekeys": ageKeys,
+					"narrow":  narrow,
+					"await":   await,
 				},
 			})
 		})

@@ -104,19 +104,35 @@ func (u *Uploader) Run(ctx context.Context, runDir, experiment string) (res Resu
 
 // persist sends a model until the store and the ledger have it.
 func (u *Uploader) persist(ctx context.Context, from *Folder, s Stored) (known bool, err error) {
-	pause := &backoff.ExponentialBackOff{InitialInterval: 500 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 30 * time.Second}
-	return backoff.Retry(ctx, func() (bool, error) {
-		known, err := u.send(ctx, from, s)
-		if errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) {
-			return known, backoff.Permanent(err)
-		}
-		return known, err
-	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(u.MaxWait), backoff.WithNotify(func(err error, wait time.Duration) {
-		if text := err.Error(); text != u.told && u.Logger != nil && ctx.Err() == nil {
+	err = Persist(ctx, u.MaxWait, func() (err error) {
+		known, err = u.send(ctx, from, s)
+		return err
+	}, func(err error, wait time.Duration) {
+		if text := err.Error(); text != u.told && u.Logger != nil {
 			u.told = text
 			u.Logger.Warn("a model waits for its store", "model", s.Hash, "size", s.Size, "error", text, "again_in", wait.Round(100*time.Millisecond))
 		}
+	})
+	return known, err
+}
+
+// Persist does something with a store again until it succeeds, at longer and longer
+// intervals, for at most maxWait (0: for ever). What would fail again, ErrChanged and
+// ErrNotFound, it does not try again. tell is told of each failure.
+func Persist(ctx context.Context, maxWait time.Duration, do func() error, tell func(err error, wait time.Duration)) error {
+	pause := &backoff.ExponentialBackOff{InitialInterval: 500 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 30 * time.Second}
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := do()
+		if errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(maxWait), backoff.WithNotify(func(err error, wait time.Duration) {
+		if ctx.Err() == nil {
+			tell(err, wait)
+		}
 	}))
+	return err
 }
 
 func (u *Uploader) send(ctx context.Context, from *Folder, s Stored) (known bool, err error) {

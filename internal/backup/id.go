@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-const idTime = "20060102T150405Z"
+// idTime sorts as time does; two backups of one second are two.
+const idTime = "20060102T150405.000Z"
 
-// newID names a backup: the time, and letters that tell two of one second apart.
+// newID names a backup: the time, and letters that tell two of one moment apart.
 func newID(at time.Time) string {
-	return at.UTC().Format(idTime) + "-" + strings.ToLower(rand.Text()[:6])
+	return strings.ReplaceAll(at.UTC().Format(idTime), ".", "") + "-" + strings.ToLower(rand.Text()[:6])
 }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/greenwave-traffic/greenwave/internal/artifact"
+	"github.com/greenwave-traffic/greenwave/internal/store"
 )
 
 // Format is the version of what is written here. A reader refuses a newer one.
@@ -35,8 +36,6 @@ var (
 	ErrKey = errors.New("cannot be decrypted")
 	// ErrDiffers is a backup that was restored and is not what its manifest says.
 	ErrDiffers = errors.New("what was restored differs")
-	// ErrNotEmpty is a database to restore into that holds something.
-	ErrNotEmpty = errors.New("the database is not empty")
 )
 
 // Manifest says what a backup is. It holds no secret, and no name of an experiment.
@@ -49,7 +48,7 @@ type Manifest struct {
 	Note    string    `json:"note,omitempty"`
 
 	Database string `json:"database"` // its address without secrets
-	Source
+	store.DumpInfo
 	Program string `json:"program"` // version of greenwave
 
 	Compression string `json:"compression,omitempty"` // zstd or empty
@@ -62,15 +61,6 @@ type Manifest struct {
 	ContentHash string               `json:"content_sha256"`
 
 	Checksum string `json:"checksum"` // SHA-256 of the manifest with this left empty
-}
-
-// Source is what was backed up.
-type Source struct {
-	Engine        string `json:"engine"`         // postgres or sqlite
-	ServerVersion string `json:"server_version"` // of the database
-	SchemaVersion int64  `json:"schema_version"` // of the tables
-	Tool          string `json:"tool"`           // what wrote the file, with its version
-	Schema        string `json:"schema,omitempty"`
 }
 
 // File is the stored file.

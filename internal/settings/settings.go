@@ -21,6 +21,7 @@ const DefaultFile = "database_config.json"
 // Input is where settings come from.
 type Input struct {
 	DB     string                      // value of --db; empty when it was not given
+	Flag   string                      // what DB was given with; empty: --db
 	Config string                      // value of --config; empty: DefaultFile, if it exists
 	Dir    string                      // working folder; empty: the process's own
 	Lookup func(string) (string, bool) // environment, as os.LookupEnv
@@ -60,7 +61,10 @@ func (d Database) Server() bool {
 // and never a secret.
 func Load(in Input) (Database, error) {
 	if in.DB != "" {
-		return fromURL(in, in.DB, "--db")
+		if in.Flag == "" {
+			in.Flag = "--db"
+		}
+		return fromURL(in, in.DB, in.Flag)
 	}
 	for _, name := range []string{"GREENWAVE_DB", "DATABASE_URL"} {
 		if v := in.env(name); v != "" {

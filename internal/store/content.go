@@ -55,13 +55,14 @@ func DigestOf(rows int64, a, b string) (Digest, error) {
 }
 
 // String is "12 rows, 0123…".
-func (d Digest) String() string { return fmt.Sprintf("%d rows, checksum %s", d.Rows, d.checksum()) }
+func (d Digest) String() string { return fmt.Sprintf("%d rows, checksum %s", d.Rows, d.Checksum()) }
 
-func (d Digest) checksum() string { return fmt.Sprintf("%016x%016x", d.a, d.b) }
+// Checksum is the checksum in hexadecimal.
+func (d Digest) Checksum() string { return fmt.Sprintf("%016x%016x", d.a, d.b) }
 
 // MarshalJSON writes "ROWS:CHECKSUM": a backup holds one for each table and experiment.
 func (d Digest) MarshalJSON() ([]byte, error) {
-	return json.Marshal(strconv.FormatInt(d.Rows, 10) + ":" + d.checksum())
+	return json.Marshal(strconv.FormatInt(d.Rows, 10) + ":" + d.Checksum())
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.
@@ -85,6 +86,9 @@ func (d *Digest) UnmarshalJSON(data []byte) error {
 // Content says what a database holds at one moment, row by row and object by object, in
 // so few bytes that it can be kept and compared.
 type Content struct {
+	// Major is the version of the database, as far as it matters for how it words
+	// definitions.
+	Major int `json:"major,omitempty"`
 	// Tables has, for each table, what it holds for each experiment by its id; rows of
 	// no experiment are under "".
 	Tables map[string]map[string]Digest `json:"tables"`

@@ -25,6 +25,12 @@ type failure struct {
 func (f *failure) Error() string   { return f.text }
 func (f *failure) Unwrap() []error { return []error{f.class, f.err} }
 
+// whole is an error of another program than the server, which says everything already.
+type whole struct{ err error }
+
+func (w *whole) Error() string { return w.err.Error() }
+func (w *whole) Unwrap() error { return w.err }
+
 var errNoAnswer = errors.New("the server did not answer in time")
 
 // wrap classes an error of the driver or the server. An error that has a class
@@ -38,6 +44,9 @@ func (s *Store) wrap(doing string, err error) error {
 		if errors.Is(err, class) {
 			return err
 		}
+	}
+	if _, ok := errors.AsType[*whole](err); ok || errors.Is(err, store.ErrNotEmpty) {
+		return err
 	}
 	text, class := classify(err)
 	text += s.place.hint(err)

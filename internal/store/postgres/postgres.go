@@ -35,11 +35,15 @@ type Options struct {
 // Store is a PostgreSQL database.
 type Store struct {
 	pool    *pgxpool.Pool
-	name    string
-	secrets []string // what no message may contain
-	timeout time.Duration
-	place   place
-	checked atomic.Bool // the schema has the version of this program
+	address string // as it was given, with its secrets
+	opt     Options
+	// database is another one than the address says; empty: the one that it says.
+	database string
+	name     string
+	secrets  []string // what no message may contain
+	timeout  time.Duration
+	place    place
+	checked  atomic.Bool // the schema has the version of this program
 
 	snapshot *snapshotTx // of a snapshot: all that is read is read in it
 }
@@ -55,9 +59,17 @@ var _ store.Store = (*Store)(nil)
 // and any other with verify-full: its certificate must be signed by an authority
 // that the system, or sslrootcert, trusts.
 func Open(ctx context.Context, address string, opt Options) (*Store, error) {
+	return open(ctx, address, "", opt)
+}
+
+// open is Open for another database of the server than the address says.
+func open(ctx context.Context, address, database string, opt Options) (*Store, error) {
 	cfg, err := parse(address)
 	if err != nil {
 		return nil, err
+	}
+	if database != "" {
+		cfg.ConnConfig.Database = database
 	}
 	cfg.MinConns, cfg.MaxConns = opt.MinConns, opt.MaxConns
 	if cfg.MinConns == 0 {
@@ -67,7 +79,7 @@ func Open(ctx context.Context, address string, opt Options) (*Store, error) {
 		cfg.MaxConns = 10
 	}
 	cfg.MinConns = min(cfg.MinConns, cfg.MaxConns)
-	s := &Store{timeout: opt.CommandTimeout, name: nameOf(cfg.ConnConfig), place: placeOf(cfg.ConnConfig.Host, cfg.ConnConfig.Port)}
+	s := &Store{address: address, database: database, opt: opt, timeout: opt.CommandTimeout, name: nameOf(cfg.ConnConfig), place: placeOf(cfg.ConnConfig.Host, cfg.ConnConfig.Port)}
 	if s.timeout == 0 {
 		s.timeout = 30 * time.Second
 	}

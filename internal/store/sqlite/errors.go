@@ -19,7 +19,7 @@ var errNoRow = io.EOF
 
 var sentinels = []error{
 	store.ErrTemporary, store.ErrAuth, store.ErrRefused, store.ErrSchema, store.ErrCursorMoved,
-	store.ErrExperimentDeleted, store.ErrNotFound, errClosed,
+	store.ErrExperimentDeleted, store.ErrNotFound, store.ErrNotEmpty, errClosed,
 }
 
 // wrap gives an error of the driver the meaning that callers branch on, the name of
