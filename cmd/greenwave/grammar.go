@@ -22,6 +22,7 @@ type cli struct {
 	Experiments experimentsCmd `cmd:"" group:"ask" help:"List the experiments in the database."`
 	Show        showCmd        `cmd:"" group:"ask" help:"Show one experiment with its runs and results."`
 	Compare     compareCmd     `cmd:"" group:"ask" help:"Compare controllers pair by pair, with the test that fits the data."`
+	Report      reportCmd      `cmd:"" group:"ask" help:"Write the report of an experiment: learning, test, figures, and a page for the city."`
 	Query       queryCmd       `cmd:"" group:"ask" help:"Run one SQL statement that reads."`
 	Export      exportCmd      `cmd:"" group:"ask" help:"Write an experiment to files, with a manifest of row counts and SHA-256."`
 

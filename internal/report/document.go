@@ -1,6 +1,11 @@
 package report
 
-import "time"
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"time"
+)
 
 // Document is what is written in whichever format.
 type Document struct {
@@ -71,3 +76,10 @@ func (o Origin) facts(hash string, queries []string) [][2]string {
 
 // marked is the sentence of a document that compares what is unlike.
 const marked = "UNLIKE: this comparison was forced although its arms were not measured under the same conditions."
+
+// Size is the size of a figure in pixels.
+func Size(f Figure) (width, height int) {
+	var w, h float64
+	_, _ = fmt.Sscanf(string(f.SVG[max(bytes.Index(f.SVG, []byte("viewBox")), 0):]), `viewBox="0 0 %g %g"`, &w, &h) // 0 for what is no drawing of ours
+	return int(math.Ceil(w)), int(math.Ceil(h))
+}

@@ -14,14 +14,21 @@ type Curve struct {
 	Program   float64   `json:"program"`    // full delay under the network's own program on training demand, s
 	FullDelay []float64 `json:"full_delay"` // by episode, s
 	Delay     []float64 `json:"delay"`      // by episode, s
+	Reward    []float64 `json:"reward"`     // by episode
 }
 
 // add takes in an episode, numbered from 1. A repeated episode replaces itself.
-func (c *Curve) add(episode int, fullDelay, delay float64) {
+func (c *Curve) add(episode int, fullDelay, delay, reward float64) {
 	for len(c.FullDelay) < episode {
 		c.FullDelay, c.Delay = append(c.FullDelay, 0), append(c.Delay, 0)
 	}
 	c.FullDelay[episode-1], c.Delay[episode-1] = fullDelay, delay
+	// The state of an older program has no rewards: what is not known is not made up.
+	if len(c.Reward) == episode-1 {
+		c.Reward = append(c.Reward, reward)
+	} else if len(c.Reward) >= episode {
+		c.Reward[episode-1] = reward
+	}
 }
 
 func (c Curve) gridlocked(fullDelay float64) bool { return fullDelay > gridlockFactor*c.Program }

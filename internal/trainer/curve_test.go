@@ -14,7 +14,7 @@ func TestLastEpisodesOfACurve(t *testing.T) {
 		episode     int
 		full, plain float64
 	}{{1, 900, 300}, {3, 30, 29}, {2, 50, 48}, {4, 130, 100}, {5, 20, 20}, {3, 24, 23}, {6, 119, 90}} {
-		c.add(e.episode, e.full, e.plain)
+		c.add(e.episode, e.full, e.plain, -1)
 	}
 	s := c.Last(4)
 	if s.Episodes != 4 || math.Abs(s.FullDelay-73.25) > 1e-9 || s.FullDelayMedian != 71.5 || math.Abs(s.Delay-58.25) > 1e-9 || s.DelayMedian != 56.5 || s.Gridlocked != 1 {

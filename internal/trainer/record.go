@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/greenwave-traffic/greenwave"
+	"github.com/greenwave-traffic/greenwave/internal/analysis"
 	"github.com/greenwave-traffic/greenwave/internal/nn"
 	"github.com/greenwave-traffic/greenwave/internal/sumo"
 )
@@ -104,7 +105,7 @@ func (t *trainer) record(w *worker) error {
 	if len(w.failures) > 0 {
 		info["failed_simulations"] = w.failures
 	}
-	t.curve.add(w.episode, m.FullDelay, m.Delay)
+	t.curve.add(w.episode, m.FullDelay, m.Delay, w.reward)
 	e := greenwave.Episode{
 		EpisodeNumber: w.episode, ScenarioInfo: info, TotalReward: w.reward, StepsCompleted: new(w.number), EpsilonValue: new(w.epsilon),
 		AvgLoss: t.learner.lossMean(), MemorySize: new(t.learner.memory()),
@@ -130,6 +131,24 @@ func (t *trainer) record(w *worker) error {
 	}
 	t.tell(Progress{Episode: w.episode, Reward: w.reward, Metrics: *m})
 	return nil
+}
+
+// recordLearning records at which episode the reward converged, and the shape of the
+// learning curve. Where it did not converge, convergence_episode stays null.
+func (t *trainer) recordLearning() error {
+	l, ok := analysis.Learn(t.curve.Reward)
+	if !ok {
+		return nil
+	}
+	shape, err := object(l)
+	if err != nil {
+		return err
+	}
+	change := greenwave.Experiment{Metadata: map[string]any{"learning": shape}}
+	if l.Converged != nil {
+		change.ConvergenceEpisode = new(*l.Converged + 1)
+	}
+	return t.recorded(t.run.LogExperiment(change))
 }
 
 // recorded lets the training go on when the disk refuses a record: the run counts

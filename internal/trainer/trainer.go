@@ -239,6 +239,9 @@ func (t *trainer) train(ctx context.Context, stop <-chan struct{}) (Result, erro
 		default:
 		}
 	}
+	if err := t.recordLearning(); err != nil {
+		return res, err
+	}
 	res.Best, res.BestAt = t.bestPath, t.best
 	if len(t.demand.Test) > 0 {
 		test, err := t.test(ctx)
