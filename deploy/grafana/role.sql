@@ -4,7 +4,7 @@
 BEGIN;
 CREATE ROLE greenwave_grafana LOGIN;
 GRANT SELECT ON experiments, training_runs, training_episodes, training_steps, run_resources, alerts,
-    real_time_training, performance_analytics TO greenwave_grafana;
+    real_time_training, performance_analytics, convergence_detection TO greenwave_grafana;
 CREATE POLICY grafana_read ON experiments FOR SELECT TO greenwave_grafana USING (true);
 CREATE POLICY grafana_read ON training_runs FOR SELECT TO greenwave_grafana USING (true);
 CREATE POLICY grafana_read ON training_episodes FOR SELECT TO greenwave_grafana USING (true);

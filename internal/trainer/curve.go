@@ -19,16 +19,27 @@ type Curve struct {
 
 // add takes in an episode, numbered from 1. A repeated episode replaces itself.
 func (c *Curve) add(episode int, fullDelay, delay, reward float64) {
+	// The state of an older program has no rewards: what is not known is not made up.
+	whole := len(c.Reward) == len(c.FullDelay)
 	for len(c.FullDelay) < episode {
 		c.FullDelay, c.Delay = append(c.FullDelay, 0), append(c.Delay, 0)
 	}
 	c.FullDelay[episode-1], c.Delay[episode-1] = fullDelay, delay
-	// The state of an older program has no rewards: what is not known is not made up.
-	if len(c.Reward) == episode-1 {
-		c.Reward = append(c.Reward, reward)
-	} else if len(c.Reward) >= episode {
-		c.Reward[episode-1] = reward
+	if !whole {
+		return
 	}
+	for len(c.Reward) < episode {
+		c.Reward = append(c.Reward, 0)
+	}
+	c.Reward[episode-1] = reward
+}
+
+// rewards are those of all episodes; nil when some are not known.
+func (c *Curve) rewards() []float64 {
+	if len(c.Reward) != len(c.FullDelay) {
+		return nil
+	}
+	return c.Reward
 }
 
 func (c Curve) gridlocked(fullDelay float64) bool { return fullDelay > gridlockFactor*c.Program }

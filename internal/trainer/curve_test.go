@@ -14,11 +14,19 @@ func TestLastEpisodesOfACurve(t *testing.T) {
 		episode     int
 		full, plain float64
 	}{{1, 900, 300}, {3, 30, 29}, {2, 50, 48}, {4, 130, 100}, {5, 20, 20}, {3, 24, 23}, {6, 119, 90}} {
-		c.add(e.episode, e.full, e.plain, -1)
+		c.add(e.episode, e.full, e.plain, -e.full)
 	}
 	s := c.Last(4)
 	if s.Episodes != 4 || math.Abs(s.FullDelay-73.25) > 1e-9 || s.FullDelayMedian != 71.5 || math.Abs(s.Delay-58.25) > 1e-9 || s.DelayMedian != 56.5 || s.Gridlocked != 1 {
 		t.Errorf("last 4: %+v", s)
+	}
+	if got := c.rewards(); !slices.Equal(got, []float64{-900, -50, -24, -130, -20, -119}) {
+		t.Errorf("rewards: %v", got)
+	}
+	// Where an older program trained the first episodes, their rewards are not known.
+	old := Curve{Program: 40, FullDelay: []float64{50}, Delay: []float64{40}}
+	if old.add(2, 45, 40, -45); old.rewards() != nil {
+		t.Errorf("rewards of some episodes for all: %v", old.rewards())
 	}
 	if all := c.Last(100); all.Episodes != 6 || all.Gridlocked != 2 || all.FullDelayMedian != 84.5 {
 		t.Errorf("all: %+v", all)

@@ -136,7 +136,7 @@ func (t *trainer) record(w *worker) error {
 // recordLearning records at which episode the reward converged, and the shape of the
 // learning curve. Where it did not converge, convergence_episode stays null.
 func (t *trainer) recordLearning() error {
-	l, ok := analysis.Learn(t.curve.Reward)
+	l, ok := analysis.Learn(t.curve.rewards())
 	if !ok {
 		return nil
 	}

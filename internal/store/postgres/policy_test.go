@@ -289,7 +289,7 @@ func checkTable(t *testing.T, tx pgx.Tx, c caller, table string, s subject) {
 
 func checkViews(t *testing.T, tx pgx.Tx, c caller) {
 	server := c.role == "service_role"
-	for _, view := range []string{"real_time_training", "performance_analytics"} {
+	for _, view := range []string{"real_time_training", "performance_analytics", "convergence_detection"} {
 		if got, want := does(t, tx, "SELECT 1 FROM "+view+" WHERE experiment_name = 'A'"), c.rows(c.reads, 1); got != want {
 			t.Errorf("%s, select of %s: %d, want %d", c.name, view, got, want)
 		}

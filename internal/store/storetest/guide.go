@@ -20,6 +20,7 @@ var columns = func() map[string][]string {
 			"avg_waiting_time", "completed_trips", "timestamp", "active_vehicles", "simulation_time"},
 		"performance_analytics": {"experiment_name", "episodes_completed", "avg_reward", "best_reward", "reward_std", "avg_passenger_throughput",
 			"avg_waiting_time", "avg_completed_trips", "first_reward", "latest_reward"},
+		"convergence_detection": {"experiment_id", "experiment_name", "episode_number", "total_reward", "moving_avg"},
 		"training_runs": {"id", "experiment_id", "experiment_name", "source", "host", "pid", "started_at", "ended_at", "status", "reason", "last_heartbeat",
 			"header", "cursor", "dead", "superseded", "updated_at"},
 		"dead_letters": {"run_id", "seq", "kind", "reason", "location", "refused_at"},
@@ -46,7 +47,7 @@ func testColumns(b *bench) {
 				b.Errorf("%s has no column %s", table, column)
 			}
 		}
-		if strings.HasPrefix(table, "real_time") || strings.HasPrefix(table, "performance") {
+		if strings.HasPrefix(table, "real_time") || strings.HasPrefix(table, "performance") || strings.HasPrefix(table, "convergence") {
 			equal(b, "columns of "+table, strings.Join(have, " "), strings.Join(want, " "))
 		}
 	}
@@ -86,6 +87,23 @@ func testRealTimeTraining(b *bench) {
 	} {
 		equal(b, "row", fmt.Sprint(rows[i]), want)
 	}
+}
+
+// The view says what the guide's query says.
+func testConvergenceDetection(b *bench) {
+	rewards := b.fill()
+	b.log(b.begin("another"), episode(1, -3), episode(2, -5))
+	_, want := b.query(`SELECT episode_number, AVG(total_reward) OVER (ORDER BY episode_number ROWS 9 PRECEDING) as moving_avg
+		FROM training_episodes WHERE experiment_id = (SELECT id FROM experiments WHERE experiment_name = 'thesis_final_run') ORDER BY episode_number`)
+	_, rows := b.query(`SELECT episode_number, moving_avg, total_reward FROM convergence_detection WHERE experiment_name = 'thesis_final_run' ORDER BY episode_number`)
+	equal(b, "rows", len(rows), len(rewards))
+	equal(b, "rows of the guide's query", len(want), len(rows))
+	for i, r := range rows {
+		equal(b, "row", fmt.Sprint(r[:2]), fmt.Sprint(want[i]))
+		equal(b, "reward", number(r[2]), any(rewards[i]))
+	}
+	_, rows = b.query(`SELECT moving_avg FROM convergence_detection WHERE experiment_name = 'another' ORDER BY episode_number`)
+	equal(b, "another's own mean", fmt.Sprint(rows), "[[-3] [-4]]")
 }
 
 func testPerformanceAnalytics(b *bench) {

@@ -60,6 +60,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"Experiments", testExperiments},
 		{"RealTimeTraining", testRealTimeTraining},
 		{"PerformanceAnalytics", testPerformanceAnalytics},
+		{"ConvergenceDetection", testConvergenceDetection},
 		{"Guide", testGuide},
 		{"Columns", testColumns},
 		{"Page", testPage},
