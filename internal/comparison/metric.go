@@ -19,6 +19,7 @@ type Metric struct {
 var metrics = []Metric{
 	{"full_delay", "full delay", "s", -1},
 	{"delay", "delay", "s", -1},
+	{"passenger_delay", "delay of passengers", "s", -1},
 	{"avg_waiting_time", "waiting time", "s", -1},
 	{"waiting", "waiting", "s", -1},
 	{"passengers_per_hour", "passengers", "1/h", 1},

@@ -149,6 +149,11 @@ func TestTripData(t *testing.T) {
 		VehiclesPerHour: 60, PassengersPerHour: 35 * 60, TravelTimeIndex: 50.0 / 32, Buses: 1, PTPassengers: 35 * 60,
 		PTDelay: 10, PTWaiting: 35, PTUndelayed: 0.5, CO2: 2, Fuel: 1,
 	}
+	// 1.3 passengers of either car, 35 of the bus, 14 of the jeepney.
+	if math.Abs(m.Passengers-51.6) > 1e-12 || math.Abs(m.PassengerDelay-(1.3*10+35*10+14*10+1.3*30)/51.6) > 1e-12 {
+		t.Errorf("%g passengers with a delay of %g s", m.Passengers, m.PassengerDelay)
+	}
+	m.Passengers, m.PassengerDelay = 0, 0
 	if m != want {
 		t.Fatalf("got\n%+v, want\n%+v", m, want)
 	}

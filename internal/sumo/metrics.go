@@ -28,6 +28,10 @@ type Metrics struct {
 	// Delay is time loss plus departure delay of the vehicles that entered, in s
 	// per vehicle.
 	Delay float64 `json:"delay"`
+	// PassengerDelay is the full delay in s per passenger: each vehicle counts as often
+	// as it has passengers. Passengers is in how many such delays that is.
+	PassengerDelay float64 `json:"passenger_delay"`
+	Passengers     float64 `json:"passengers"`
 	// Backlog counts vehicles that wanted to enter and had not at the end.
 	Backlog int `json:"backlog"`
 
@@ -131,12 +135,16 @@ func (m *Metrics) readTrips(r io.Reader, s Scenario, passengers Passengers) erro
 			return err
 		}
 		entering += t.DepartDelay
+		aboard := passengers.Of(t.Type)
+		m.Passengers += aboard
+		m.PassengerDelay += aboard * t.DepartDelay
 		if t.Depart < 0 {
 			m.Backlog++
 			continue
 		}
 		m.Vehicles++
 		loss += t.TimeLoss
+		m.PassengerDelay += aboard * t.TimeLoss
 		m.Delay += t.TimeLoss + t.DepartDelay
 		stops += t.Stops
 		m.CO2 += milligrams(t.Emissions.CO2)
@@ -159,9 +167,9 @@ func (m *Metrics) readTrips(r io.Reader, s Scenario, passengers Passengers) erro
 			continue
 		}
 		m.Served++
-		served += passengers.Of(t.Type)
+		served += aboard
 		if bus || jeepney {
-			transport += passengers.Of(t.Type)
+			transport += aboard
 		}
 		if bus {
 			m.Buses++
@@ -178,6 +186,9 @@ func (m *Metrics) readTrips(r io.Reader, s Scenario, passengers Passengers) erro
 	m.PassengersPerHour, m.PTPassengers = served*perHour, transport*perHour
 	if n := m.Vehicles + m.Backlog; n > 0 {
 		m.FullDelay = (loss + entering) / float64(n)
+	}
+	if m.Passengers > 0 {
+		m.PassengerDelay /= m.Passengers
 	}
 	if m.Vehicles > 0 {
 		m.Delay /= float64(m.Vehicles)

@@ -135,7 +135,7 @@ func (t *trainer) validate(ctx context.Context, episode int) error {
 	}
 	err = t.recorded(t.run.LogValidation(greenwave.Validation{
 		CheckpointID: id, ValidationEpisode: new(episode), TotalReward: new(v.Reward), TrafficMetrics: means(outcomes),
-		TestScenario: t.described(t.demand.Validation, scenarios, "validation"),
+		TestScenario: t.described(t.demand.Validation, scenarios, "validation"), ConfidenceInterval: meanIntervals(outcomes, "this validation"),
 	}))
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -136,7 +137,15 @@ func (t *trainer) record(w *worker) error {
 // recordLearning records at which episode the reward converged, and the shape of the
 // learning curve. Where it did not converge, convergence_episode stays null.
 func (t *trainer) recordLearning() error {
-	l, ok := analysis.Learn(t.curve.rewards())
+	rewards := t.curve.rewards()
+	if len(t.cfg.Horizons) > 1 {
+		// Sums over unlike times are no curve; rewards of a decision are.
+		rewards = slices.Clone(rewards)
+		for i := range rewards {
+			rewards[i] /= float64(t.cfg.decisions(t.cfg.horizon(i + 1)))
+		}
+	}
+	l, ok := analysis.Learn(rewards)
 	if !ok {
 		return nil
 	}

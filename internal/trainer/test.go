@@ -61,8 +61,9 @@ func (t *trainer) test(ctx context.Context) (*Test, error) {
 	if err := Judge(res.Learned, res.Baselines); err != nil {
 		return nil, err
 	}
+	interval := meanIntervals(learned, "this test")
 	for i, o := range learned {
-		if err := t.recordTest(res, i, o); err != nil {
+		if err := t.recordTest(res, i, o, interval); err != nil {
 			return nil, err
 		}
 	}
@@ -108,8 +109,9 @@ func metricsOf(outcomes []outcome) []sumo.Metrics {
 	return list
 }
 
-// recordTest records one scenario of the test.
-func (t *trainer) recordTest(res *Test, i int, o outcome) error {
+// recordTest records one scenario of the test. Interval and significance are those of
+// the whole test, so that they are found with each of its rows.
+func (t *trainer) recordTest(res *Test, i int, o outcome, interval any) error {
 	against := map[string]any{}
 	for _, v := range res.Baselines {
 		baseline, err := object(v.Metrics[i])
@@ -129,7 +131,7 @@ func (t *trainer) recordTest(res *Test, i int, o outcome) error {
 	}
 	return t.recorded(t.run.LogValidation(greenwave.Validation{
 		CheckpointID: t.bestID, ValidationEpisode: new(t.best.Episode), TestScenario: scenario, TotalReward: new(o.reward),
-		TrafficMetrics: traffic, ComparisonMetrics: against,
+		TrafficMetrics: traffic, ComparisonMetrics: against, ConfidenceInterval: interval, StatisticalSignificance: significance(res),
 	}))
 }
 
@@ -179,6 +181,7 @@ var judged = []struct {
 }{
 	{"full_delay", -1, func(m *sumo.Metrics) float64 { return m.FullDelay }},
 	{"delay", -1, func(m *sumo.Metrics) float64 { return m.Delay }},
+	{"passenger_delay", -1, func(m *sumo.Metrics) float64 { return m.PassengerDelay }},
 	{"waiting", -1, func(m *sumo.Metrics) float64 { return m.Waiting }},
 	{"queue", -1, func(m *sumo.Metrics) float64 { return m.Queue }},
 	{"backlog", -1, func(m *sumo.Metrics) float64 { return float64(m.Backlog) }},
