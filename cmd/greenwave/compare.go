@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/greenwave-traffic/greenwave/internal/comparison"
@@ -19,8 +15,8 @@ type compareCmd struct {
 	Arms     []string `arg:"" name:"arm" help:"What to compare: EXPERIMENT, EXPERIMENT@EPISODE (the test of that checkpoint), EXPERIMENT:BASELINE, or a file: CSV with a column scenario, or what evaluate --json printed."`
 	Metric   []string `placeholder:"NAME,..." help:"Metrics to compare. Default: all that the arms have and that have a better direction."`
 	Baseline []string `placeholder:"NAME,..." help:"Compare each experiment with these baselines of its own test. Default for a single experiment: all."`
-	Format   string   `enum:"text,md,latex,html,csv,json" default:"text" help:"text, md, latex (booktabs), html (one file with figures), csv or json."`
-	Out      string   `placeholder:"FILE" help:"Write to this file; figures of md and latex go beside it."`
+	Format   string   `enum:"text,md,latex,html,pdf,csv,json" default:"text" help:"text, md, latex (booktabs), html (one file with figures), pdf (needs Chromium), csv or json."`
+	Out      string   `placeholder:"FILE" help:"Write to this file; figures of md and latex go beside it, as SVG and, where Chromium is there, as PNG."`
 	Force    bool     `help:"Compare although the conditions differ; every output is marked."`
 }
 
@@ -28,6 +24,9 @@ type compareCmd struct {
 func (c *compareCmd) Run(ctx context.Context, a *app) error {
 	if a.cli.JSON {
 		c.Format = "json"
+	}
+	if err := needsFile(c.Format, c.Out); err != nil {
+		return err
 	}
 	var db store.Store
 	defer func() {
@@ -69,7 +68,7 @@ func (c *compareCmd) Run(ctx context.Context, a *app) error {
 			return report.JSON(w, map[string]any{"command": origin.Command, "database": origin.Database, "comparison": r})
 		})
 	}
-	return a.document(report.Comparison(r, origin), c.Format, c.Out)
+	return a.document(ctx, report.Comparison(r, origin), c.Format, c.Out)
 }
 
 // missing is the first name that is neither a file nor an experiment.
@@ -107,62 +106,4 @@ func (a *app) command() string {
 		}
 	}
 	return strings.Join(parts, " ")
-}
-
-// document writes a document in a format, with the figures that it links.
-func (a *app) document(d *report.Document, format, out string) error {
-	if out != "" && (format == "md" || format == "latex") {
-		if err := writeFigures(d, filepath.Dir(out)); err != nil {
-			return err
-		}
-	}
-	return a.deliver(out, func(w io.Writer) error {
-		switch format {
-		case "md":
-			return d.Markdown(w, "figures/")
-		case "latex":
-			return d.LaTeX(w, "figures/")
-		case "html":
-			return d.HTML(w)
-		}
-		return d.Terminal(w, a.width)
-	})
-}
-
-// writeFigures writes the figures into the folder figures in dir.
-func writeFigures(d *report.Document, dir string) error {
-	folder := filepath.Join(dir, "figures")
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	for _, f := range d.Figures() {
-		if err := os.WriteFile(filepath.Join(folder, f.Name+".svg"), f.SVG, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// deliver writes to a file, whole or not at all, or to the output.
-func (a *app) deliver(out string, write func(io.Writer) error) error {
-	a.progress.clear()
-	if out == "" {
-		return write(a.out)
-	}
-	var b bytes.Buffer
-	if err := write(&b); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
-		return err
-	}
-	part := out + ".part"
-	if err := os.WriteFile(part, b.Bytes(), 0o644); err != nil {
-		return err
-	}
-	if err := os.Rename(part, out); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(a.out, "%s written, %s\n", visible(out), size(int64(b.Len())))
-	return err
 }

@@ -19,12 +19,13 @@ type cli struct {
 	Train    trainCmd    `cmd:"" group:"simulate" help:"Train a dueling double deep Q-network on a SUMO network and compare it with controllers that are not trained."`
 	Evaluate evaluateCmd `cmd:"" group:"simulate" help:"Measure signal controllers on a SUMO network over the same seconds of the same traffic."`
 
-	Experiments experimentsCmd `cmd:"" group:"ask" help:"List the experiments in the database."`
-	Show        showCmd        `cmd:"" group:"ask" help:"Show one experiment with its runs and results."`
-	Compare     compareCmd     `cmd:"" group:"ask" help:"Compare controllers pair by pair, with the test that fits the data."`
-	Report      reportCmd      `cmd:"" group:"ask" help:"Write the report of an experiment: learning, test, figures, and a page for the city."`
-	Query       queryCmd       `cmd:"" group:"ask" help:"Run one SQL statement that reads."`
-	Export      exportCmd      `cmd:"" group:"ask" help:"Write an experiment to files, with a manifest of row counts and SHA-256."`
+	Experiments experimentsCmd     `cmd:"" group:"ask" help:"List the experiments in the database."`
+	Show        showCmd            `cmd:"" group:"ask" help:"Show one experiment with its runs and results."`
+	Compare     compareCmd         `cmd:"" group:"ask" help:"Compare controllers pair by pair, with the test that fits the data."`
+	Report      reportCmd          `cmd:"" group:"ask" help:"Write the report of an experiment: learning, test, figures, and a page for the city."`
+	Hyper       hyperparametersCmd `cmd:"" name:"hyperparameters" group:"ask" help:"Say which hyperparameters mattered over a set of experiments."`
+	Query       queryCmd           `cmd:"" group:"ask" help:"Run one SQL statement that reads."`
+	Export      exportCmd          `cmd:"" group:"ask" help:"Write an experiment to files, with a manifest of row counts and SHA-256."`
 
 	Serve serveCmd `cmd:"" group:"watch" help:"Serve the dashboard, the API and live events, and sync what is watched."`
 

@@ -165,4 +165,10 @@ func plateaus(mean []float64, length int, band float64) (list [][2]int) {
 
 func place(i int) *int { return &i }
 
-func short(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
+// short writes a number with four digits that mean something.
+func short(v float64) string {
+	if v == 0 || math.Abs(v) < 1e-4 || math.Abs(v) >= 1e9 {
+		return strconv.FormatFloat(v, 'g', 4, 64)
+	}
+	return strconv.FormatFloat(v, 'f', max(3-int(math.Floor(math.Log10(math.Abs(v)))), 0), 64)
+}

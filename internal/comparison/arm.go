@@ -36,6 +36,7 @@ type Measurement struct {
 	Metrics    map[string]float64 `json:"metrics"`
 	Where      string             `json:"where"` // the row, or file and line
 	day        string             // day and cycle, where the scenario's name has them
+	signals    int                // of the network; 0: not stated
 }
 
 func (m *Measurement) key() string {

@@ -312,9 +312,9 @@ func (r *Result) correct() {
 	holm, bonferroni := analysis.Holm(raw), analysis.Bonferroni(raw)
 	r.Family = fmt.Sprintf("%d tests", len(raw))
 	if len(r.Pairs) == 1 {
-		r.Family = fmt.Sprintf("%d metrics", len(raw))
+		r.Family = several(len(raw), "metric")
 	} else if n := len(r.Pairs[0].Metrics); n*len(r.Pairs) == len(raw) {
-		r.Family = fmt.Sprintf("%d metrics × %d comparisons", n, len(r.Pairs))
+		r.Family = several(n, "metric") + " × " + several(len(r.Pairs), "comparison")
 	}
 	i := 0
 	for _, p := range r.Pairs {
@@ -325,6 +325,13 @@ func (r *Result) correct() {
 			i++
 		}
 	}
+}
+
+func several(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func (d *Difference) judge() string {

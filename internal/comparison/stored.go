@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -39,6 +40,7 @@ type scenario struct {
 	Warmup   *json.Number `json:"warmup_s"`
 	Horizon  *json.Number `json:"horizon_s"`
 	Teleport *json.Number `json:"teleport_s"`
+	Signals  any          `json:"intersections"` // a list; other loggers may write what they like
 	// Of validations that are one row for several scenarios.
 	Files []any `json:"files"`
 }
@@ -52,6 +54,12 @@ func (s *scenario) daily() string {
 		return ""
 	}
 	return fmt.Sprintf("%v_cycle_%v", s.Day, s.Cycle)
+}
+
+// signals counts the intersections; 0 when they are not listed.
+func (s *scenario) signals() int {
+	list, _ := s.Signals.([]any)
+	return len(list)
 }
 
 // conditions are what the row states, filled up with what its experiment does.
@@ -178,6 +186,15 @@ func (st *Stored) read(ctx context.Context, s store.Reader, meta metadata, episo
 	return nil
 }
 
+// ErrNoTest is an experiment without a test scenario by scenario.
+var ErrNoTest = errors.New("not tested")
+
+// noTest is [ErrNoTest] in words.
+type noTest struct{ says string }
+
+func (e *noTest) Error() string        { return e.says }
+func (e *noTest) Is(target error) bool { return target == ErrNoTest }
+
 func (st *Stored) nothing(tests map[string]*test, aggregates, untested int, episode int64) error {
 	switch name := st.Learned.Name; {
 	case episode >= 0 && len(tests) > 0:
@@ -188,9 +205,9 @@ func (st *Stored) nothing(tests map[string]*test, aggregates, untested int, epis
 		slices.Sort(have)
 		return fmt.Errorf("%s was not tested after episode %d; there are tests of episode %s", name, episode, strings.Join(have, ", "))
 	case aggregates+untested > 0:
-		return fmt.Errorf("%s has no test scenario by scenario: its %d validations are means over several scenarios or chose the checkpoint, and cannot be paired; train with test files, or compare results files", name, aggregates+untested)
+		return &noTest{fmt.Sprintf("%s has no test scenario by scenario: its %d validations are means over several scenarios or chose the checkpoint, and cannot be paired; train with test files, or compare results files", name, aggregates+untested)}
 	default:
-		return fmt.Errorf("%s has no test results: train with test files, or compare results files", name)
+		return &noTest{fmt.Sprintf("%s has no test results: train with test files, or compare results files", name)}
 	}
 }
 
@@ -207,7 +224,7 @@ func (st *Stored) add(tests map[string]*test, row *store.Stored, sc *scenario, m
 		t.last = row.Time
 	}
 	m := Measurement{
-		Scenario: sc.name(), Conditions: sc.conditions(meta), day: sc.daily(),
+		Scenario: sc.name(), Conditions: sc.conditions(meta), day: sc.daily(), signals: sc.signals(),
 		Where: fmt.Sprintf("validation_results, run %s, record %d", row.RunID, row.Seq),
 	}
 	if sc.Seed != nil {

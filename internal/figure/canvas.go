@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Colours are those of Okabe and Ito 2008, in the order in which series get them.
@@ -134,15 +135,30 @@ func (c *canvas) done(src Source) []byte {
 	return []byte(out.String())
 }
 
-// broad estimates how wide text is.
-func broad(text string, size float64) float64 { return float64(len([]rune(text))) * size * 0.54 }
+// broad estimates how wide text is, in the widest of the fonts.
+func broad(text string, size float64) float64 {
+	em := 0.0
+	for _, r := range text {
+		switch {
+		case unicode.IsUpper(r) || r == 'm' || r == 'w' || r == '%' || r == '−':
+			em += 0.75
+		case strings.ContainsRune("iljtfr.,:;|!' ()[]", r):
+			em += 0.38
+		default:
+			em += 0.63
+		}
+	}
+	return em * size
+}
 
 // short cuts text to a width.
 func short(text string, size, width float64) string {
-	r := []rune(text)
-	most := int(width / (size * 0.54))
-	if len(r) <= most || most < 2 {
+	if broad(text, size) <= width {
 		return text
 	}
-	return string(r[:most-1]) + "…"
+	r := []rune(text)
+	for len(r) > 1 && broad(string(r)+"…", size) > width {
+		r = r[:len(r)-1]
+	}
+	return string(r) + "…"
 }

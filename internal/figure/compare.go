@@ -62,7 +62,7 @@ type PairedPoint struct {
 // Paired draws the differences of pairs, sorted, with their mean and its interval.
 func Paired(heading, axis string, points []PairedPoint, mean, low, high float64, src Source) []byte {
 	const width, height = 680.0, 360.0
-	left, right, top, bottom := 74.0, width-24, 44.0, height-52
+	left, right, top, bottom := 74.0, width-24, 58.0, height-52
 	c := newCanvas(width, height)
 	c.bold(12, 24, title, heading)
 	sorted := slices.Clone(points)
@@ -90,8 +90,8 @@ func Paired(heading, axis string, points []PairedPoint, mean, low, high float64,
 			c.letters(min(max(x.at(float64(i)+0.5), left+60), right-60), min(at, zero)-5, small, "middle", Colours[1], short(p.Name, small, 150))
 		}
 	}
-	c.line(right-150, 20, right-128, 20, 1.6, Colours[0], "")
-	c.letters(right, 24, small, "end", Colours[0], "mean, 95 % interval")
+	c.line(12, 37, 34, 37, 1.6, Colours[0], "")
+	c.letters(40, 41, small, "start", ink, "mean, with its 95 % interval")
 	return c.done(src)
 }
 

@@ -71,6 +71,15 @@ func SpaceTime(heading string, times []float64, places []Place, src Source) []by
 	return c.done(src)
 }
 
+// onColour is the colour of text on that of a phase.
+func onColour(phase int) string {
+	switch phase % len(Colours) {
+	case 3, 4, 5: // the light ones
+		return ink
+	}
+	return "#ffffff"
+}
+
 // Signal is a junction with the phase that it showed at each time.
 type Signal struct {
 	Name   string
@@ -111,20 +120,22 @@ func Phases(heading string, times []float64, signals []Signal, src Source) []byt
 				w := x.at(times[j]) - x.at(from)
 				c.rect(x.at(from), y, w, row-12, Colours[p%len(Colours)], ` stroke="#ffffff" stroke-width="1"`)
 				if w > 14 {
-					c.letters(x.at(from)+w/2, y+row/2-2, small, "middle", "#ffffff", fmt.Sprint(p))
+					c.letters(x.at(from)+w/2, y+row/2-2, small, "middle", onColour(p), fmt.Sprint(p))
 				}
 			}
 			from = times[j]
 			k = j + 1
 		}
 	}
+	at := left
 	for p := range most + 1 {
-		at := left + float64(p)*62
-		if at > right-60 {
+		name := fmt.Sprintf("phase %d", p)
+		if at > right-broad(name, small)-16 {
 			break
 		}
 		c.rect(at, 38, 12, 12, Colours[p%len(Colours)], "")
-		c.letters(at+16, 48, small, "start", ink, fmt.Sprintf("phase %d", p))
+		c.letters(at+16, 48, small, "start", ink, name)
+		at += broad(name, small) + 34
 	}
 	return c.done(src)
 }

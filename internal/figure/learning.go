@@ -1,6 +1,7 @@
 package figure
 
 import (
+	"fmt"
 	"math"
 )
 
@@ -47,8 +48,11 @@ func Learning(heading, axis string, curves []Curve, marks []Mark, src Source) []
 	c.axes(axes{x: x, y: y, xName: "episode", yName: axis, left: left, right: right, top: top, bottom: bottom})
 	for i, k := range curves {
 		colour := Colours[i%len(Colours)]
-		for _, r := range thin(k.Raw, 1200) {
-			c.dot(x.at(r[0]), y.at(r[1]), 1.5, colour, ` fill-opacity="0.22"`)
+		raw := thin(k.Raw, 1200)
+		// Few dots must be seen, many must not hide the line.
+		faintness := fmt.Sprintf(` fill-opacity="%.2f"`, min(max(90/float64(len(raw)+1), 0.22), 0.6))
+		for _, r := range raw {
+			c.dot(x.at(r[0]), y.at(r[1]), map[bool]float64{true: 2.4, false: 1.5}[len(raw) < 300], colour, faintness)
 		}
 		if len(k.Low) == len(k.X) && len(k.High) == len(k.X) {
 			var band []point

@@ -48,10 +48,11 @@ func queries(r *comparison.Result) (list []string) {
 
 // pairBlocks is the part of one pair of arms: a summary, the figures, the methods.
 func pairBlocks(r *comparison.Result, p *comparison.Pair, o Origin) []Block {
-	blocks := []Block{Heading(fmt.Sprintf("%s against %s, %s", p.A, p.B, of(p.N, "pair")))}
+	a, b := arms(p)
+	blocks := []Block{Heading(fmt.Sprintf("%s against %s, %s", a, b, of(p.N, "pair")))}
 	summary := Table{
 		Caption: "Means with 95 % intervals",
-		Columns: []string{"metric", ">" + clip(p.A, 14), ">" + clip(p.B, 14), ">Δ %", "p", "verdict"},
+		Columns: []string{"metric", ">" + clip(a, 14), ">" + clip(b, 14), ">Δ %", "p", "verdict"},
 		Notes:   []string{starNote, "p after Holm's correction over " + r.Family + "."},
 	}
 	methods := Table{
@@ -105,9 +106,19 @@ func pairBlocks(r *comparison.Result, p *comparison.Pair, o Origin) []Block {
 	return append(blocks, methods, Text("Why these tests:"), List(choices))
 }
 
+// arms are the names of a pair's arms; a baseline of the other's own test is known
+// without it.
+func arms(p *comparison.Pair) (a, b string) {
+	if own, ok := strings.CutPrefix(p.B, p.A+":"); ok {
+		return p.A, own
+	}
+	return p.A, p.B
+}
+
 func pairFigures(r *comparison.Result, p *comparison.Pair, o Origin) []Block {
 	src := figure.Source{Query: strings.Join(queries(r), "; "), Hash: r.Hash, Command: o.Command}
 	name := fileName(p.A + " " + p.B)
+	a, b := arms(p)
 	var effects []figure.Effect
 	for i := range p.Metrics {
 		m := &p.Metrics[i]
@@ -123,8 +134,8 @@ func pairFigures(r *comparison.Result, p *comparison.Pair, o Origin) []Block {
 	if len(effects) > 0 {
 		blocks = append(blocks, Figure{
 			Name:    "forest-" + name,
-			Caption: fmt.Sprintf("Effects of %s against %s as Cohen's dz with 95 %% intervals; filled where a difference was shown.", p.A, p.B),
-			SVG:     figure.Forest("Effects: "+p.A+" − "+p.B, "Cohen's dz of the paired differences", effects, src),
+			Caption: fmt.Sprintf("Effects of %s against %s as Cohen's dz with 95 %% intervals; filled where a difference was shown.", a, b),
+			SVG:     figure.Forest("Effects: "+a+" − "+b, "Cohen's dz of the paired differences", effects, src),
 		})
 	}
 	m := &p.Metrics[0]
@@ -138,12 +149,12 @@ func pairFigures(r *comparison.Result, p *comparison.Pair, o Origin) []Block {
 	}
 	return append(blocks,
 		Figure{
-			Name: "paired-" + name, Caption: fmt.Sprintf("Difference of the %s in each pair, %s minus %s.", m.Metric.Label, p.A, p.B),
-			SVG: figure.Paired("Paired differences: "+p.A+" − "+p.B, "Δ "+axis, points, m.Test.Mean, m.Test.Interval[0], m.Test.Interval[1], src),
+			Name: "paired-" + name, Caption: fmt.Sprintf("Difference of the %s in each pair, %s minus %s.", m.Metric.Label, a, b),
+			SVG: figure.Paired("Paired differences: "+a+" − "+b, "Δ "+axis, points, m.Test.Mean, m.Test.Interval[0], m.Test.Interval[1], src),
 		},
 		Figure{
 			Name: "distribution-" + name, Caption: fmt.Sprintf("Distribution of the %s over the pairs.", m.Metric.Label),
-			SVG: figure.Distributions("Distribution of the "+m.Metric.Label+" over the pairs", axis, []figure.Sample{{Name: p.A, Values: m.A}, {Name: p.B, Values: m.B}}, src),
+			SVG: figure.Distributions("Distribution of the "+m.Metric.Label+" over the pairs", axis, []figure.Sample{{Name: a, Values: m.A}, {Name: b, Values: m.B}}, src),
 		})
 }
 

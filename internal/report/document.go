@@ -1,9 +1,8 @@
 package report
 
 import (
-	"bytes"
-	"fmt"
-	"math"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -23,13 +22,16 @@ type Block any
 type (
 	// Heading begins a section.
 	Heading string
+	// Page begins a section on a page of its own.
+	Page string
 	// Text is a paragraph.
 	Text string
 	// Warning is a paragraph that must not be overlooked.
 	Warning string
 	// List is short points.
 	List []string
-	// Table has a header; columns that begin with ">" are aligned to the right.
+	// Table has a header, unless all names of its columns are empty; columns that begin
+	// with ">" are aligned to the right.
 	Table struct {
 		Caption string
 		Columns []string
@@ -44,6 +46,11 @@ type (
 	}
 )
 
+// headless reports whether the columns have no names.
+func (t *Table) headless() bool {
+	return !slices.ContainsFunc(t.Columns, func(c string) bool { return strings.TrimPrefix(c, ">") != "" })
+}
+
 // Figures are all figures of the document.
 func (d *Document) Figures() []Figure {
 	var list []Figure
@@ -57,10 +64,10 @@ func (d *Document) Figures() []Figure {
 
 // Origin says by what a document was made.
 type Origin struct {
-	Command  string // as it can be run again
-	Database string // without secrets; empty when only files were read
-	Version  string // of the program
-	Now      time.Time
+	Command  string    `json:"command"`            // as it can be run again
+	Database string    `json:"database,omitempty"` // without secrets; empty when only files were read
+	Version  string    `json:"version"`            // of the program
+	Now      time.Time `json:"made_at"`
 }
 
 func (o Origin) facts(hash string, queries []string) [][2]string {
@@ -76,10 +83,3 @@ func (o Origin) facts(hash string, queries []string) [][2]string {
 
 // marked is the sentence of a document that compares what is unlike.
 const marked = "UNLIKE: this comparison was forced although its arms were not measured under the same conditions."
-
-// Size is the size of a figure in pixels.
-func Size(f Figure) (width, height int) {
-	var w, h float64
-	_, _ = fmt.Sscanf(string(f.SVG[max(bytes.Index(f.SVG, []byte("viewBox")), 0):]), `viewBox="0 0 %g %g"`, &w, &h) // 0 for what is no drawing of ours
-	return int(math.Ceil(w)), int(math.Ceil(h))
-}

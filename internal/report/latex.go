@@ -15,7 +15,7 @@ func (d *Document) LaTeX(w io.Writer, figures string) error {
 	b.WriteString(`\documentclass[a4paper,11pt]{article}
 \usepackage[utf8]{inputenc}
 \usepackage[T1]{fontenc}
-\usepackage{booktabs,graphicx,longtable,array}
+\usepackage{booktabs,graphicx,float}
 \usepackage[margin=22mm]{geometry}
 \setlength{\parindent}{0pt}\setlength{\parskip}{6pt}
 \begin{document}
@@ -31,6 +31,8 @@ func (d *Document) LaTeX(w io.Writer, figures string) error {
 		switch x := block.(type) {
 		case Heading:
 			fmt.Fprintf(&b, "\\section*{%s}\n\n", tex(string(x)))
+		case Page:
+			fmt.Fprintf(&b, "\\clearpage\n\\section*{%s}\n\n", tex(string(x)))
 		case Text:
 			fmt.Fprintf(&b, "%s\n\n", tex(string(x)))
 		case Warning:
@@ -44,7 +46,7 @@ func (d *Document) LaTeX(w io.Writer, figures string) error {
 		case Table:
 			x.latex(&b)
 		case Figure:
-			fmt.Fprintf(&b, "\\begin{figure}[htbp]\\centering\n\\IfFileExists{%s%s.png}{\\includegraphics[width=\\linewidth]{%s%s.png}}{\\textit{(%s.svg)}}\n\\caption{%s}\n\\end{figure}\n\n",
+			fmt.Fprintf(&b, "\\begin{figure}[H]\\centering\n\\IfFileExists{%s%s.png}{\\includegraphics[width=\\linewidth]{%s%s.png}}{\\textit{(%s.svg)}}\n\\caption{%s}\n\\end{figure}\n\n",
 				figures, x.Name, figures, x.Name, tex(x.Name), tex(x.Caption))
 		}
 	}
@@ -62,7 +64,7 @@ func (t *Table) latex(b *strings.Builder) {
 	for _, c := range t.Columns {
 		spec += map[bool]string{true: "r", false: "l"}[strings.HasPrefix(c, ">")]
 	}
-	b.WriteString("\\begin{table}[htbp]\\centering\n")
+	b.WriteString("\\begin{table}[H]\\centering\n")
 	if t.Caption != "" {
 		fmt.Fprintf(b, "\\caption{%s}\n", tex(t.Caption))
 	}
@@ -72,7 +74,9 @@ func (t *Table) latex(b *strings.Builder) {
 	for i, c := range t.Columns {
 		names[i] = tex(strings.TrimPrefix(c, ">"))
 	}
-	b.WriteString(strings.Join(names, " & ") + " \\\\\n\\midrule\n")
+	if !t.headless() {
+		b.WriteString(strings.Join(names, " & ") + " \\\\\n\\midrule\n")
+	}
 	for _, r := range t.Rows {
 		cells := make([]string, len(r))
 		for i, c := range r {

@@ -20,6 +20,8 @@ func (d *Document) Markdown(w io.Writer, figures string) error {
 		switch x := block.(type) {
 		case Heading:
 			fmt.Fprintf(&b, "## %s\n\n", plain(string(x)))
+		case Page:
+			fmt.Fprintf(&b, "## %s\n\n", plain(string(x)))
 		case Text:
 			fmt.Fprintf(&b, "%s\n\n", plain(string(x)))
 		case Warning:

@@ -23,6 +23,8 @@ func (d *Document) Terminal(w io.Writer, width int) error {
 		switch x := block.(type) {
 		case Heading:
 			line("\n" + strings.ToUpper(string(x)))
+		case Page:
+			line("\n" + strings.ToUpper(string(x)))
 		case Text:
 			line("\n" + wrap(string(x), width, ""))
 		case Warning:
@@ -72,7 +74,11 @@ func (t *Table) terminal(b *strings.Builder, width int) {
 	if total > width {
 		t.blocks(b, names, width)
 	} else {
-		for _, r := range append([][]string{names}, t.Rows...) {
+		rows := t.Rows
+		if !t.headless() {
+			rows = append([][]string{names}, rows...)
+		}
+		for _, r := range rows {
 			line := ""
 			for i, c := range r {
 				c = clip(c, wide[i])
