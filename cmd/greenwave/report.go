@@ -17,7 +17,7 @@ type reportCmd struct {
 	City       bool     `help:"Only the page for those who decide about signals."`
 	Baseline   string   `placeholder:"NAME" help:"Baseline of the city's page. Default: fixed_time, else the first."`
 	Hours      float64  `default:"4" help:"Hours a day with such traffic as was simulated, for what is saved a day."`
-	Threshold  *float64 `placeholder:"REWARD" help:"Say when the moving mean of the reward was first at this level."`
+	Threshold  *float64 `placeholder:"REWARD" help:"Say when the moving mean of the reward was first at this level (--threshold=-50 for one below 0)."`
 	Force      bool     `help:"Compare although the conditions differ; every output is marked."`
 }
 

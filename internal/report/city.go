@@ -19,14 +19,14 @@ func (f *Findings) city() []Block {
 		table.Rows = append(table.Rows, []string{label(d.Metric), num(d.Test.MeanB), num(d.Test.MeanA), signed(d.Test.Mean), interval(d.Test.Interval[0], d.Test.Interval[1]), d.Verdict})
 	}
 	if c.Level != nil {
-		table.Rows = append(table.Rows, []string{"level of service (HCM)", c.Level[1].String(), c.Level[0].String(), "", "", ""})
+		table.Rows = append(table.Rows, []string{"HCM level", c.Level[1].String(), c.Level[0].String(), "", "", ""})
 	}
 	table.Notes = append(table.Notes, "Verdicts are after correction for all tests of the report. Not shown: no difference was shown, which is not the same as none.")
 	blocks = append(blocks, table)
 	if c.Level != nil {
 		blocks = append(blocks, Text(service(c.Signals)))
 	}
-	if c.Backlog != nil && c.Backlog[0]+c.Backlog[1] > 0 {
+	if c.Backlog != nil && max(c.Backlog[0], c.Backlog[1]) >= 0.5 {
 		blocks = append(blocks, Text(fmt.Sprintf("Not all traffic could enter: at the end %s vehicles on average were still waiting outside the network under %s, %s under %s. Their waiting is in the full delay.", num(c.Backlog[1]), b, num(c.Backlog[0]), a)))
 	}
 	blocks = append(blocks, f.saved()...)

@@ -28,7 +28,8 @@ func Comparison(r *comparison.Result, o Origin) *Document {
 		d.Blocks = append(d.Blocks, Warning(w))
 	}
 	for i := range r.Pairs {
-		d.Blocks = append(d.Blocks, pairBlocks(r, &r.Pairs[i], o)...)
+		blocks, details := pairBlocks(r, &r.Pairs[i], o)
+		d.Blocks = append(append(d.Blocks, blocks...), details...)
 	}
 	d.Facts = o.facts(r.Hash, queries(r))
 	d.Facts = append(d.Facts, [2]string{"statistics", "version " + r.Methods + ", docs/statistics.md"})
@@ -46,20 +47,17 @@ func queries(r *comparison.Result) (list []string) {
 	return list
 }
 
-// pairBlocks is the part of one pair of arms: a summary, the figures, the methods.
-func pairBlocks(r *comparison.Result, p *comparison.Pair, o Origin) []Block {
+// pairBlocks is the part of one pair of arms: a summary and the figures, and apart from
+// them how each number was found.
+func pairBlocks(r *comparison.Result, p *comparison.Pair, o Origin) (blocks, details []Block) {
 	a, b := arms(p)
-	blocks := []Block{Heading(fmt.Sprintf("%s against %s, %s", a, b, of(p.N, "pair")))}
+	blocks = []Block{Heading(fmt.Sprintf("%s against %s, %s", a, b, of(p.N, "pair")))}
 	summary := Table{
 		Caption: "Means with 95 % intervals",
 		Columns: []string{"metric", ">" + clip(a, 14), ">" + clip(b, 14), ">Δ %", "p", "verdict"},
-		Notes:   []string{starNote, "p after Holm's correction over " + r.Family + "."},
+		Notes:   []string{"p after Holm's correction over " + r.Family + ". " + starNote},
 	}
-	methods := Table{
-		Caption: "Tests and effects",
-		Columns: []string{"metric", ">difference", "95 % by t", "95 % by bootstrap (BCa)", "test", ">p before correction", ">Cohen's dz", ">d, pooled", ">Hedges' g", ">Cliff's δ", ">P(better)", ">IQM A", ">IQM B"},
-	}
-	var choices, notes []string
+	var notes []string
 	for i := range p.Metrics {
 		m := &p.Metrics[i]
 		t := &m.Test
@@ -71,22 +69,6 @@ func pairBlocks(r *comparison.Result, p *comparison.Pair, o Origin) []Block {
 		summary.Rows = append(summary.Rows, []string{
 			name, plusMinus(t.MeanA, t.DeviationA, t.N), plusMinus(t.MeanB, t.DeviationB, t.N), percent, strings.TrimSpace(probability(m.PHolm) + " " + comparison.Stars(m.PHolm)), m.Verdict,
 		})
-		bootstrap, better := "–", "–"
-		if t.Bootstrap != nil {
-			bootstrap = interval(t.Bootstrap.Low, t.Bootstrap.High)
-		}
-		if m.Improves != nil {
-			better = num(m.Improves.Value) + " " + interval(m.Improves.Interval.Low, m.Improves.Interval.High)
-		}
-		methods.Rows = append(methods.Rows, []string{
-			name, num(t.Mean), interval(t.Interval[0], t.Interval[1]), bootstrap, statistic(t), probability(t.P),
-			optional(t.CohenDz), optional(t.CohenD), optional(t.HedgesG), num(t.CliffDelta), better, estimate(m.IQMA), estimate(m.IQMB),
-		})
-		if t.Method == analysis.MethodNone {
-			choices = append(choices, name+": "+t.Choice+", so there is nothing to test.")
-		} else {
-			choices = append(choices, name+": "+t.Choice+", so the "+t.Method+others(t)+".")
-		}
 		if t.Conclusion != "" {
 			text := name + ": " + t.Conclusion
 			if t.Farthest != nil {
@@ -102,8 +84,82 @@ func pairBlocks(r *comparison.Result, p *comparison.Pair, o Origin) []Block {
 	if len(notes) > 0 {
 		blocks = append(blocks, List(notes))
 	}
-	blocks = append(blocks, pairFigures(r, p, o)...)
-	return append(blocks, methods, Text("Why these tests:"), List(choices))
+	return append(blocks, pairFigures(r, p, o)...), methods(p)
+}
+
+// methods are the tests and effects of a pair, with the tests that were not chosen.
+func methods(p *comparison.Pair) []Block {
+	a, b := arms(p)
+	tests := Table{
+		Caption: "Tests of " + a + " against " + b + ", before correction",
+		Columns: []string{"metric", ">difference", "95 % by t", "95 % by bootstrap (BCa)", "test", ">statistic", ">p", ">p by t", ">Wilcoxon", ">permutation"},
+	}
+	effects := Table{
+		Caption: "Effects of " + a + " against " + b,
+		Columns: []string{"metric", ">Cohen's dz", ">d, pooled", ">Hedges' g", ">Cliff's δ", ">P(better)", ">IQM A", ">IQM B"},
+		Notes:   []string{"P(better): that the first arm is better in a scenario. IQM: interquartile mean. Brackets are 95 % intervals."},
+	}
+	for i := range p.Metrics {
+		m := &p.Metrics[i]
+		t := &m.Test
+		bootstrap, better := "–", "–"
+		if t.Bootstrap != nil {
+			bootstrap = interval(t.Bootstrap.Low, t.Bootstrap.High)
+		}
+		if m.Improves != nil {
+			better = num(m.Improves.Value) + " " + interval(m.Improves.Interval.Low, m.Improves.Interval.High)
+		}
+		name, statistic := statistic(t)
+		row := []string{label(m.Metric), num(t.Mean), interval(t.Interval[0], t.Interval[1]), bootstrap, name, statistic, probability(t.P)}
+		for _, method := range []string{analysis.MethodPairedT, analysis.MethodWilcoxon, analysis.MethodPermutation} {
+			cell := "–"
+			if k := slices.IndexFunc(t.Tests, func(x analysis.Test) bool { return x.Method == method }); k >= 0 {
+				cell = probability(t.Tests[k].P)
+			}
+			row = append(row, cell)
+		}
+		tests.Rows = append(tests.Rows, row)
+		effects.Rows = append(effects.Rows, []string{label(m.Metric), optional(t.CohenDz), optional(t.CohenD), optional(t.HedgesG), num(t.CliffDelta), better, estimate(m.IQMA), estimate(m.IQMB)})
+	}
+	return []Block{tests, effects, Text("Why these tests:"), choices(p)}
+}
+
+// choices says why each test was chosen, metrics with the same reason together.
+func choices(p *comparison.Pair) (list List) {
+	var normal, odd, equal []string
+	for i := range p.Metrics {
+		m := &p.Metrics[i]
+		t := &m.Test
+		switch {
+		case t.Method == analysis.MethodNone:
+			equal = append(equal, m.Metric.Label)
+		case t.Normality == nil:
+			list = append(list, m.Metric.Label+": "+t.Choice+", so the "+t.Method+".")
+		default:
+			text := m.Metric.Label + " (p = " + probability(*t.Normality)
+			if _, more, ok := strings.Cut(t.Choice, "; "); ok {
+				text += "; " + more
+			}
+			if text += ")"; t.Method == analysis.MethodPairedT {
+				normal = append(normal, text)
+			} else {
+				odd = append(odd, text)
+			}
+		}
+	}
+	for _, g := range []struct {
+		says string
+		of   []string
+	}{
+		{"Shapiro-Wilk on the differences does not speak against normal ones, so the " + analysis.MethodPairedT, normal},
+		{"Shapiro-Wilk on the differences speaks against normal ones, so the " + analysis.MethodWilcoxon, odd},
+		{"All differences are equal, so there is nothing to test", equal},
+	} {
+		if len(g.of) > 0 {
+			list = append(list, g.says+": "+strings.Join(g.of, ", ")+".")
+		}
+	}
+	return list
 }
 
 // arms are the names of a pair's arms; a baseline of the other's own test is known
@@ -200,29 +256,15 @@ func plusMinus(mean, deviation float64, n int) string {
 	return num(mean) + " ± " + num(half)
 }
 
-func statistic(t *analysis.Comparison) string {
-	if t.Method == analysis.MethodNone {
-		return "none"
+// statistic is the chosen test and its statistic.
+func statistic(t *analysis.Comparison) (test, value string) {
+	switch t.Method {
+	case analysis.MethodNone:
+		return "none", "–"
+	case analysis.MethodWilcoxon:
+		return "Wilcoxon signed-rank", "W = " + num(t.Statistic)
 	}
-	letter := "t"
-	if t.Method == analysis.MethodWilcoxon {
-		letter = "W"
-	}
-	return fmt.Sprintf("%s, %s = %s", t.Method, letter, num(t.Statistic))
-}
-
-// others are the results of the tests that were not chosen.
-func others(t *analysis.Comparison) string {
-	var list []string
-	for _, x := range t.Tests {
-		if x.Method != t.Method {
-			list = append(list, fmt.Sprintf("%s: %s = %s, p = %s", x.Method, x.Of, num(x.Statistic), probability(x.P)))
-		}
-	}
-	if len(list) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(list, "; ") + ")"
+	return t.Method, "t = " + num(t.Statistic)
 }
 
 func estimate(e *comparison.Estimate) string {

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/greenwave-traffic/greenwave/internal/learning"
 )
@@ -31,7 +32,7 @@ func (f *Findings) CSV(w io.Writer) error {
 			return
 		}
 		l := &c.Shape
-		add(name, "learning", "convergence_episode", "episode", pointer(c.Converged), "", "", "", l.Rule+"; "+l.Why, hash)
+		add(name, "learning", "convergence_episode", "episode", pointer(c.Converged), "", "", "", strings.TrimSuffix(l.Rule+"; "+l.Why, "; "), hash)
 		add(name, "learning", "moving_mean_first", "reward", exact(l.First), "", "", "", "window "+strconv.Itoa(l.Window), hash)
 		add(name, "learning", "moving_mean_best", "reward", exact(l.Best), "", "", "", "episode "+exact(c.BestAt), hash)
 		add(name, "learning", "last_fifth", "reward", exact(l.Last), "", "", "", "", hash)

@@ -21,15 +21,21 @@ func (f *Findings) Document() *Document {
 	d.Blocks = append(d.Blocks, f.missing()...)
 	d.Blocks = append(d.Blocks, Heading("Learning"))
 	d.Blocks = append(d.Blocks, f.learning()...)
+	var details []Block
 	if f.Test != nil {
 		for i := range f.Test.Pairs {
-			d.Blocks = append(d.Blocks, pairBlocks(f.Test, &f.Test.Pairs[i], f.Origin)...)
+			blocks, more := pairBlocks(f.Test, &f.Test.Pairs[i], f.Origin)
+			d.Blocks, details = append(d.Blocks, blocks...), append(details, more...)
 		}
 	}
 	d.Blocks = append(d.Blocks, f.episode.blocks(f.source(0))...)
 	if f.City != nil {
 		d.Blocks = append(d.Blocks, Page("For the city"))
 		d.Blocks = append(d.Blocks, f.city()...)
+	}
+	if len(details) > 0 {
+		d.Blocks = append(d.Blocks, Page("How the numbers of the test were found"))
+		d.Blocks = append(d.Blocks, details...)
 	}
 	return d
 }

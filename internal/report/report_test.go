@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -149,16 +148,5 @@ func TestLaTeXCompiles(t *testing.T) {
 	if err := report.Comparison(compared(t, true), origin).LaTeX(&tex, "figures/"); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "c.tex"), tex.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "pdflatex", "-interaction=nonstopmode", "-halt-on-error", "c.tex")
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("pdflatex (scripts/need test installs it): %v\n%s", err, out)
-	}
-	if pdf, err := os.ReadFile(filepath.Join(dir, "c.pdf")); err != nil || !bytes.HasPrefix(pdf, []byte("%PDF")) {
-		t.Errorf("no PDF: %v", err)
-	}
+	compile(t, dir, tex.Bytes())
 }

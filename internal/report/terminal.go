@@ -67,6 +67,10 @@ func (t *Table) terminal(b *strings.Builder, width int) {
 	for _, n := range wide {
 		total += n + 2
 	}
+	if total > width && t.headless() {
+		t.named(b, wide[0], width)
+		return
+	}
 	// The first column, which names the row, may be shortened.
 	if first := wide[0] - (total - width); total > width && first >= narrowest {
 		total, wide[0] = width, first
@@ -91,6 +95,19 @@ func (t *Table) terminal(b *strings.Builder, width int) {
 			}
 			b.WriteString(strings.TrimRight(line, " ") + "\n")
 		}
+	}
+	for _, n := range t.Notes {
+		b.WriteString(wrap(n, width, "") + "\n")
+	}
+}
+
+// named writes a table without a header as names and what they are; what does not fit
+// goes on below.
+func (t *Table) named(b *strings.Builder, name, width int) {
+	indent := strings.Repeat(" ", name+2)
+	for _, r := range t.Rows {
+		rest := wrap(strings.Join(r[1:], ", "), width-len(indent), "")
+		b.WriteString(r[0] + strings.Repeat(" ", name-columns(r[0])+2) + strings.ReplaceAll(rest, "\n", "\n"+indent) + "\n")
 	}
 	for _, n := range t.Notes {
 		b.WriteString(wrap(n, width, "") + "\n")
