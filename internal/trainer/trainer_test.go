@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/greenwave-traffic/greenwave"
 	"github.com/greenwave-traffic/greenwave/internal/d3qn"
 	"github.com/greenwave-traffic/greenwave/internal/journal"
 	"github.com/greenwave-traffic/greenwave/internal/policy"
@@ -141,8 +142,83 @@ func TestATrainingIsRecordedWhole(t *testing.T) {
 	if b["baseline_type"] != "fixed_time" || b["statistical_tests"] == nil || b["significance_results"] == nil {
 		t.Errorf("baseline %v", b)
 	}
+	for i, v := range all["validation"] {
+		interval, ok := v["confidence_interval"].(map[string]any)
+		test := i >= 3 // the validations come first, then the test
+		switch n := map[bool]float64{false: 1, true: 3}[test]; {
+		case !test && ok && interval["n"] == n:
+			t.Errorf("validation %d has an interval of one scenario: %v", i, interval)
+		case test && (!ok || interval["n"] != n || interval["method"] != "Student's t" || interval["version"] == nil || interval["passenger_delay"] == nil):
+			t.Errorf("test %d: confidence_interval %v", i, v["confidence_interval"])
+		}
+		significance, ok := v["statistical_significance"].(map[string]any)
+		if ok != test {
+			t.Errorf("validation %d: statistical_significance %v", i, v["statistical_significance"])
+		}
+		if test {
+			fixed, ok := significance["fixed_time"].(map[string]any)
+			if !ok || fixed["method"] == nil || fixed["p_holm"] == nil || significance["version"] == nil {
+				t.Errorf("test %d: %v", i, significance)
+			}
+		}
+	}
 	if res.Test == nil || len(res.Test.Learned) != 3 || res.Report.Status != "completed" || res.Best == "" {
 		t.Errorf("result %+v", res)
+	}
+}
+
+func TestConvergenceIsRecorded(t *testing.T) {
+	settling := func(i int) float64 { return -50*math.Exp(-float64(i)/8) + float64(i*7%5)/10 }
+	for name, c := range map[string]struct {
+		horizons  []int
+		reward    func(i int) float64
+		converged bool
+		learning  bool
+	}{
+		"settles": {[]int{300}, settling, true, true},
+		// The same curve in episodes of unlike length is the same curve by the decision.
+		"unlike lengths": {[]int{300, 600}, func(i int) float64 { return settling(i) * []float64{60, 120}[i%2] }, true, true},
+		"still rises":    {[]int{300}, func(i int) float64 { return float64(i) }, false, true},
+		"few":            {[]int{300}, settling, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			run, err := greenwave.Start(t.Context(), greenwave.Config{Experiment: "x", Dir: filepath.Join(dir, "runs")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg := small(t)
+			cfg.Horizon, cfg.Horizons = 300, c.horizons
+			cfg = cfg.WithDefaults()
+			tr := &trainer{cfg: cfg, run: run}
+			n := 100
+			if name == "few" {
+				n = 20
+			}
+			for i := range n {
+				tr.curve.add(i+1, 40, 40, c.reward(i))
+			}
+			if err := errors.Join(tr.recordLearning(), run.Finish()); err != nil {
+				t.Fatal(err)
+			}
+			all := records(t, dir)["experiment"]
+			if !c.learning {
+				if len(all) != 0 {
+					t.Errorf("recorded %v", all)
+				}
+				return
+			}
+			last := all[len(all)-1]
+			at, ok := last["convergence_episode"].(float64)
+			if ok != c.converged || ok && (at < 10 || at > 80) {
+				t.Errorf("convergence_episode %v", last["convergence_episode"])
+			}
+			meta, _ := last["metadata"].(map[string]any)
+			shape, _ := meta["learning"].(map[string]any)
+			if shape["rule"] == nil || ok && shape["converged_at"] != at-1 {
+				t.Errorf("metadata %v", meta)
+			}
+		})
 	}
 }
 
