@@ -45,6 +45,7 @@ type Config struct {
 	Frames        int         `json:"frames"`         // decisions that a state shows; default 1
 	RewardScale   float64     `json:"reward_scale"`   // of the standardised reward; default 0.1
 	RewardLimit   float64     `json:"reward_limit"`   // standard deviations to which a standardised reward is limited; default 0: not at all
+	RewardShared  float64     `json:"reward_shared"`  // share that the mean over all signals has in what each learns from, 0 to 1; default 0
 	RewardChanges bool        `json:"reward_changes"` // learn from how the reward changes, which has the same best policy
 	Updates       float64     `json:"updates"`        // updates for each signal's decision; default 1
 	Agent         d3qn.Config `json:"agent"`          //
@@ -173,7 +174,7 @@ func (c Config) Check() error {
 		{"begin", float64(c.Begin), 0, 1e9}, {"warmup", float64(*c.Warmup), 0, 1e6}, {"horizon", float64(c.Horizon), 1, 1e6},
 		{"teleport", float64(c.Teleport), 0, 1e6}, {"sumo_timeout", float64(c.Patience), 1, 1e6}, {"interval", float64(c.Interval), 1, 300}, {"episodes", float64(c.Episodes), 1, 1e7},
 		{"seed", float64(c.Seed), 1, 1e6}, {"workers", float64(c.Workers), 1, 256}, {"frames", float64(c.Frames), 1, 64},
-		{"reward_scale", c.RewardScale, 1e-6, 1e3}, {"reward_limit", c.RewardLimit, 0, 1e6}, {"updates", c.Updates, 0.01, 100}, {"validate_every", float64(c.ValidateEvery), 1, 1e7},
+		{"reward_scale", c.RewardScale, 1e-6, 1e3}, {"reward_limit", c.RewardLimit, 0, 1e6}, {"reward_shared", c.RewardShared, 0, 1}, {"updates", c.Updates, 0.01, 100}, {"validate_every", float64(c.ValidateEvery), 1, 1e7},
 		{"validation_seeds", float64(c.ValidationSeeds), 1, 1000}, {"log_steps", float64(c.LogSteps), 1, 1e6},
 		{"timing.yellow", float64(c.Timing.Yellow), 0, 60}, {"timing.all_red", float64(c.Timing.AllRed), 0, 60},
 		{"timing.min_green", float64(c.Timing.MinGreen), 1, 300}, {"timing.max_green", float64(c.Timing.MaxGreen), float64(c.Timing.MinGreen + c.Interval), 1e6},

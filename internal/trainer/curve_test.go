@@ -77,6 +77,21 @@ func TestRewardsAreLimited(t *testing.T) {
 	}
 }
 
+func TestRewardsAreShared(t *testing.T) {
+	l := learner{cfg: Config{RewardScale: 1}, reward: scale{Mean: []float64{-10, 0}, Deviation: []float64{2, 4}}}
+	for _, c := range []struct {
+		share float64
+		want  []float64
+	}{
+		{0, []float64{-1, 3}}, {0.5, []float64{0, 2}}, {1, []float64{1, 1}},
+	} {
+		l.cfg.RewardShared = c.share
+		if got := l.standardised([]float64{-12, 12}); !slices.Equal(got, c.want) {
+			t.Errorf("share %v: %v, expected %v", c.share, got, c.want)
+		}
+	}
+}
+
 // Training files that ship are complete but for the paths of the data.
 func TestShippedTrainings(t *testing.T) {
 	files, err := filepath.Glob("../../examples/training/*.json")

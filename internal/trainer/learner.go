@@ -86,6 +86,24 @@ func (l *learner) standardise(signal int, reward float64) float64 {
 	return r * l.cfg.RewardScale
 }
 
+// standardised scales the signals' rewards and, with RewardShared, mixes each with the
+// mean over all: what a signal does to the approaches of its neighbours is in its own
+// reward then (a global reward as in Chu et al. 2019, without their distances).
+func (l *learner) standardised(rewards []float64) []float64 {
+	out := make([]float64, len(rewards))
+	mean := 0.0
+	for s, r := range rewards {
+		out[s] = l.standardise(s, r)
+		mean += out[s] / float64(len(rewards))
+	}
+	if share := l.cfg.RewardShared; share > 0 {
+		for s := range out {
+			out[s] += share * (mean - out[s])
+		}
+	}
+	return out
+}
+
 // learn does the updates that are due for so many new transitions of each signal.
 // done is the share of the training that is done.
 func (l *learner) learn(transitions int, done float64) error {
@@ -157,10 +175,10 @@ func (l *learner) forget(worker int) {
 
 // remember tells the agents what a worker's decision led to.
 func (l *learner) remember(worker int, before [][]float32, actions []int, step sumo.Step, after [][]float32, o *sumo.Observation) {
-	rewards := l.cfg.learned(step.Rewards, &l.last[worker])
+	rewards := l.standardised(l.cfg.learned(step.Rewards, &l.last[worker]))
 	for s := range l.signals {
 		agent, actor := l.actor(worker, s)
-		agent.Observe(actor, before[s], actions[s], l.standardise(s, rewards[s]), after[s], o.Signals[s].Mask, false, step.Done)
+		agent.Observe(actor, before[s], actions[s], rewards[s], after[s], o.Signals[s].Mask, false, step.Done)
 	}
 	if step.Done {
 		l.last[worker] = nil
