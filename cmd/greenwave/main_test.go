@@ -199,7 +199,7 @@ func forget() {
 func deleteExperiment(db, name string) error {
 	ctx := context.Background()
 	if path, ok := strings.CutPrefix(db, "sqlite:"); ok {
-		c, err := sql.Open("sqlite", path+"?_pragma=foreign_keys(1)")
+		c, err := openSQL(path)
 		if err != nil {
 			return err
 		}
@@ -214,6 +214,10 @@ func deleteExperiment(db, name string) error {
 	defer c.Close(ctx)
 	_, err = c.Exec(ctx, "DELETE FROM experiments WHERE experiment_name = $1", name)
 	return err
+}
+
+func openSQL(path string) (*sql.DB, error) {
+	return sql.Open("sqlite", path+"?_pragma=foreign_keys(1)")
 }
 
 func train(args []string) error {

@@ -48,7 +48,7 @@ func (s *Store) Scratch(ctx context.Context) (store.Scratch, error) {
 	name := scratchName()
 	if _, err := s.pool.Exec(ctx, "CREATE DATABASE "+quote(name)+" TEMPLATE template0 ENCODING 'UTF8'"); err != nil {
 		if slices.Contains([]string{"42501", "0A000", "25001"}, code(err)) {
-			err = fmt.Errorf("%w: this user may not make a database to restore into: name an empty one with --scratch", err)
+			err = &whole{fmt.Errorf("%s: %w: this user may not make a database to restore into: name an empty one, on any server, with --scratch: %w", s.name, store.ErrAuth, err)}
 		}
 		return nil, s.wrap("make a database to restore into", err)
 	}

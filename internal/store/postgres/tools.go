@@ -81,7 +81,9 @@ var toolVersion = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
 func toolsIn(ctx context.Context, dir string) (t tools, err error) {
 	t.dir = dir
 	for _, name := range []string{"pg_dump", "pg_restore", "psql"} {
-		out, err := exec.CommandContext(ctx, t.path(name), "--version").Output()
+		cmd := exec.CommandContext(ctx, t.path(name), "--version")
+		cmd.Env = withoutOurs(nil)
+		out, err := cmd.Output()
 		if err != nil {
 			return t, err
 		}
@@ -187,17 +189,23 @@ func (s *Store) toolEnv() ([]string, error) {
 			return nil, &whole{fmt.Errorf("%s: sslmode is %s and the system's certificates were not found for PostgreSQL's programs: name a file with sslrootcert or PGSSLROOTCERT", s.name, mode)}
 		}
 	}
-	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
-		name, _, _ := strings.Cut(v, "=")
-		_, ours := set[name]
-		return ours || strings.HasPrefix(name, "GREENWAVE_") || strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "SUPABASE_") || name == "DATABASE_URL"
-	})
+	env := withoutOurs(set)
 	for name, v := range set {
 		if v != "" {
 			env = append(env, name+"="+v)
 		}
 	}
 	return env, nil
+}
+
+// withoutOurs is the environment without what is set anew, and without secrets that are
+// not for the program.
+func withoutOurs(set map[string]string) []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		_, anew := set[name]
+		return anew || strings.HasPrefix(name, "GREENWAVE_") || strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "SUPABASE_") || name == "DATABASE_URL" || name == "PGPASSWORD"
+	})
 }
 
 // systemCertificates is the file of the authorities that the system trusts.
