@@ -11,7 +11,7 @@ const axe = "../../build/axe/axe.min.js"
 // inspect looks at a page that is drawn: in light and in dark, with a picture of each.
 func (b *browser) inspect(name string) {
 	b.t.Helper()
-	if shift := value[float64](b, `window.shifted`); shift > 0.1 { // https://web.dev/articles/cls: what is good
+	if shift := value[float64](b, `window.shifted ?? 0`); shift > 0.1 { // https://web.dev/articles/cls: what is good
 		b.t.Errorf("%s: what was drawn moved while the page filled: layout shift %.3f, by %s", name, shift, value[string](b, `window.movers.slice(0, 6).join(" | ")`))
 	}
 	if value[bool](b, `document.documentElement.scrollWidth > innerWidth + 1`) {

@@ -38,6 +38,7 @@ func TestPages(t *testing.T) {
 		{"no-steps", "/experiments/corridor-s1/episodes/3", `document.body.innerText.includes("No steps of this episode")`},
 		{"nothing-compared", "/compare", `document.body.innerText.includes("Nothing to compare yet")`},
 		{"compare", "/compare?experiments=corridor-s1,corridor-s2", `document.querySelectorAll("canvas").length === 1 && document.body.innerText.includes("On the test demand")`},
+		{"compare-tests", "/compare/tests?experiments=corridor-s1,corridor-s2&metric=full_delay&sort=-difference", `document.body.innerText.includes("is better in full delay") && document.querySelector(".forest rect")`},
 		{"alerts", "/alerts", `document.body.innerText.includes("bad loss")`},
 		{"alerts-all", "/alerts?all=1&experiment=corridor-s1", `document.body.innerText.includes("bad loss")`},
 		{"system", "/system", `document.body.innerText.includes("followed by this server")`},

@@ -31,7 +31,7 @@ func filled(t testing.TB, runs string) {
 			episode(t, run, n)
 		}
 		steps(t, run, 39, 0, 60)
-		judged(t, run, float64(i))
+		judged(t, run, float64(i), 1800)
 	}
 	other := record(t, runs, odd, map[string]any{"episodes": 30, "seed": 2, "learning_rate": 0.01})
 	for n := range 12 {
@@ -42,8 +42,9 @@ func filled(t testing.TB, runs string) {
 	}
 }
 
-// judged logs validations, checkpoints, a test of eight scenarios and a baseline.
-func judged(t testing.TB, run *greenwave.Run, worse float64) {
+// judged logs validations, checkpoints, a test of eight scenarios over so many seconds and
+// a baseline. worse takes from what the controller gains.
+func judged(t testing.TB, run *greenwave.Run, worse float64, horizon int) {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -56,8 +57,8 @@ func judged(t testing.TB, run *greenwave.Run, worse float64) {
 		return hex.EncodeToString(sum[:])
 	}
 	metrics := func(k, better float64) map[string]any {
-		return map[string]any{"full_delay": 61.5 - better + 9*math.Sin(k) + 0.4*math.Cos(7*k)*better, "waiting": 22 - better/3 + 3*math.Sin(k) + 0.2*math.Sin(5*k), "queue": 40 + 5*math.Cos(k) - 0.1*better*math.Sin(3*k),
-			"passengers_per_hour": 9100 + 300*math.Cos(k) + 40*better, "pt_delay": 50 + 5*math.Sin(2*k) - 0.3*better*math.Cos(k), "speed": 21 + math.Sin(k) + better/10}
+		return map[string]any{"full_delay": 61.5 - better + 9*math.Sin(k) + 0.4*math.Cos(7*k)*better, "waiting": 22 - better/3*(1+0.4*math.Sin(5*k)) + 3*math.Sin(k), "queue": 40 + 5*math.Cos(k) - 0.1*better*math.Sin(3*k),
+			"passengers_per_hour": 9100 + 300*math.Cos(k) + 40*better*(1+math.Cos(3*k)), "pt_delay": 50 + 5*math.Sin(2*k) - 0.3*better*math.Cos(k), "speed": 21 + math.Sin(k) + better/10*(0.5+math.Cos(2*k))}
 	}
 	for _, after := range []int{9, 19, 29, 39} {
 		must(run.LogValidation(greenwave.Validation{ValidationEpisode: new(after), TotalReward: new(-1000 + 5*float64(after)), TrafficMetrics: metrics(1, float64(after)/5),
@@ -77,7 +78,7 @@ func judged(t testing.TB, run *greenwave.Run, worse float64) {
 			name, at := fmt.Sprintf("morning-%d", k+5), float64(k)+0.3*float64(seed)
 			ours, theirs = metrics(at, 8-4*worse), metrics(at, 0)
 			must(run.LogValidation(greenwave.Validation{CheckpointID: last, ValidationEpisode: new(39), TotalReward: new(-800 - 10*at), TrafficMetrics: ours, ComparisonMetrics: map[string]any{"fixed_time": theirs},
-				TestScenario: map[string]any{"split": "test", "scenario": name, "demand_sha256": hash(name), "network_sha256": hash("corridor"), "sumo_version": "1.18.0", "metrics_version": "2", "sumo_seed": seed + 1, "begin_s": 0, "warmup_s": 300, "horizon_s": 1800}}))
+				TestScenario: map[string]any{"split": "test", "scenario": name, "demand_sha256": hash(name), "network_sha256": hash("corridor"), "sumo_version": "1.18.0", "metrics_version": "2", "sumo_seed": seed + 1, "begin_s": 0, "warmup_s": 300, "horizon_s": horizon}}))
 		}
 	}
 	must(run.LogBaseline(greenwave.Baseline{BaselineType: "fixed_time", D3QNMetrics: ours, BaselineMetrics: theirs, ImprovementPercentages: map[string]any{"full_delay": 13.1},

@@ -17,13 +17,23 @@ import (
 // test; else the first with each other; one alone with all of its baselines. open opens
 // the database and is called only when a name needs it.
 func Choose(ctx context.Context, names, baselines []string, open func() (store.Reader, error)) ([]Contest, error) {
+	return choose(ctx, names, baselines, IsFile, open)
+}
+
+// ChooseStored is [Choose] for names of the database alone: no file is read, whatever a
+// name looks like.
+func ChooseStored(ctx context.Context, names, baselines []string, db store.Reader) ([]Contest, error) {
+	return choose(ctx, names, baselines, func(string) bool { return false }, func() (store.Reader, error) { return db, nil })
+}
+
+func choose(ctx context.Context, names, baselines []string, isFile func(string) bool, open func() (store.Reader, error)) ([]Contest, error) {
 	type entrant struct {
 		arm    *Arm
 		stored *Stored
 	}
 	var all []entrant
 	for _, n := range names {
-		if IsFile(n) {
+		if isFile(n) {
 			arms, err := ReadFile(n)
 			if err != nil {
 				return nil, err

@@ -100,8 +100,9 @@ func few(names []string) string {
 
 // UnlikeError refuses a comparison of what was measured under unlike conditions.
 type UnlikeError struct {
-	A, B        string
-	Differences []string
+	A           string   `json:"a"`
+	B           string   `json:"b"`
+	Differences []string `json:"differences"`
 }
 
 // Error names each difference.

@@ -194,7 +194,7 @@ func TestNames(t *testing.T) {
 					t.Errorf("%q has %d episodes", name, len(p.Items))
 				}
 			}
-			var c server.Comparison
+			var c server.Curves
 			if w.get("/api/v1/compare?experiments="+url.QueryEscape(id), &c); len(c.Series) != 1 || c.Series[0].Experiment != name {
 				t.Errorf("%q compares as %+v", name, c)
 			}

@@ -104,8 +104,8 @@ func (c *Columns) round(digits int) {
 	}
 }
 
-// Comparison is several experiments over each other.
-type Comparison struct {
+// Curves is several experiments over each other.
+type Curves struct {
 	Metric string    `json:"metric"`
 	Axis   string    `json:"axis"`
 	Series []Columns `json:"series"`
@@ -132,7 +132,7 @@ func (s *Server) compare(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out := Comparison{Metric: metric, Axis: q.Axis, Series: make([]Columns, len(refs))}
+	out := Curves{Metric: metric, Axis: q.Axis, Series: make([]Columns, len(refs))}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	var wg sync.WaitGroup

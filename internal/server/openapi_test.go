@@ -118,6 +118,10 @@ func TestOpenAPI(t *testing.T) {
 		w := serve(t, st, server.Options{Networks: net, Now: func() time.Time { return noon.Add(time.Hour) }})
 		s := w.fill("corridor", 12, 3)
 		w.fill("empty of episodes", 0, 0)
+		for i := range 6 {
+			s.log("validation", `{"validation_episode":3,"total_reward":-3.5,"test_scenario":{"split":"test","scenario":"d","sumo_seed":%d},"traffic_metrics":{"full_delay":%d},"comparison_metrics":{"webster":{"full_delay":%d}}}`, i, 40+i*i%7, 45+i*i%5)
+		}
+		s.send()
 		var e server.Experiment
 		w.get("/api/v1/experiments/corridor", &e)
 		alert := store.Alert{
@@ -133,7 +137,7 @@ func TestOpenAPI(t *testing.T) {
 		}
 		place := map[string]string{"experiment": "corridor", "episode": "3", "alert": alert.ID, "run": s.run}
 		good := map[string][]string{ // values that must work; with them something must be found
-			"limit": {"1"}, "columns": {"total_reward"}, "newest": {"true"}, "reverse": {"true"}, "after": {"1"}, "points": {"10"}, "until": {"5"}, "digits": {"4"}, "measure": {"full_delay"}, "smooth": {"3"},
+			"limit": {"1"}, "columns": {"total_reward"}, "newest": {"true"}, "reverse": {"true"}, "after": {"1"}, "points": {"10"}, "until": {"5"}, "digits": {"4"}, "metrics": {"full_delay"}, "baseline": {"webster"}, "force": {"true"}, "smooth": {"3"},
 			"q": {"corr"}, "status": {"running"}, "group": {"d3qn"}, "tag": {"b"}, "experiment": {"corridor"}, "experiments": {"corridor"},
 			"metric": {"avg_loss"}, "last": {"2"}, "open": {"true"}, "runs": {s.run}, "runs_": {s.run},
 		}

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 
+	"github.com/greenwave-traffic/greenwave/internal/comparison"
 	"github.com/greenwave-traffic/greenwave/internal/wire"
 	"github.com/greenwave-traffic/greenwave/record"
 )
@@ -92,12 +93,14 @@ func (s *Server) routes() []Route {
 		all("/experiments/{experiment}/resources", record.KindResource, "What the trainer's process and its host used, every 10 s."),
 		{Method: "GET", Path: api + "/experiments/{experiment}/network", Summary: "The road network to draw; no content where this machine has none (serve --net FILE).", Result: Network{}, handler: s.showNetwork},
 
-		{Method: "GET", Path: api + "/compare", Summary: "One metric of several experiments.", Result: Comparison{}, Params: seriesParams(
+		{Method: "GET", Path: api + "/compare", Summary: "One metric of several experiments.", Result: Curves{}, Params: seriesParams(
 			Param{Name: "experiments", Type: "string", Required: true, Doc: "Names or ids, with commas between them or repeated; at most 200."},
 			Param{Name: "metric", Type: "string", Doc: "A column as in series; total_reward unless it is given."}), handler: s.compare},
-		{Method: "GET", Path: api + "/compare/tests", Summary: "Experiments on the demand of their tests: paired by demand file and seed, with test, effect and interval.", Result: Judgement{}, Params: []Param{
-			{Name: "experiments", Type: "string", Required: true, Doc: "Names or ids, with commas between them or repeated; the first that has tests is the reference."},
-			{Name: "measure", Type: "string", Doc: "A member of traffic_metrics, or total_reward; full_delay unless it is given."}}, handler: s.judge},
+		{Method: "GET", Path: api + "/compare/tests", Summary: "What greenwave compare says: the tests of experiments pair by pair, with tests, effects, intervals and verdicts. 409 when they are unlike.", Result: comparison.Result{}, Params: []Param{
+			{Name: "experiments", Type: "string", Required: true, Doc: "Names or ids, NAME@EPISODE for the test of a checkpoint, NAME:BASELINE for a baseline of its test, with commas between them or repeated. The first is compared with each other; one alone with its baselines."},
+			{Name: "baseline", Type: "string", Doc: "Compare each experiment with these baselines of its own test."},
+			{Name: "metrics", Type: "string", Doc: "Members of traffic_metrics, or total_reward, with commas between them; all that have a better direction unless it is given. p-values are corrected over them."},
+			{Name: "force", Type: "boolean", Doc: "Compare although the conditions differ; unlike then says what does."}}, handler: s.judge},
 		{Method: "GET", Path: api + "/analytics", Summary: "The view performance_analytics.", Result: AnalyticsList{}, Params: []Param{ofExperiment}, handler: s.analytics},
 		{Method: "GET", Path: api + "/runs", Summary: "Processes that wrote to experiments, and imported files, newest first.", Result: Runs{}, Params: append(page("100", "1000"), ofExperiment), handler: s.listRuns},
 		{Method: "GET", Path: api + "/states", Summary: "What the database has confirmed of some runs; unknown ones are left out.", Result: wire.States{}, Params: []Param{{Name: ofRuns.Name, Type: ofRuns.Type, Required: true, Doc: ofRuns.Doc}}, handler: s.listStates},

@@ -65,9 +65,11 @@ type Server struct {
 	indexes indexes
 	sparks  sync.Map // sparkKey → []float64
 	ingests chan struct{}
-	rates   rates
-	meters  *meters
-	conns   connections
+	// comparisons are the places of those that are computed.
+	comparisons chan struct{}
+	rates       rates
+	meters      *meters
+	conns       connections
 	// writeTime is how long a listener that takes nothing is borne. Its browser
 	// comes back by itself with the number of the last event that it got.
 	writeTime time.Duration
@@ -107,7 +109,7 @@ func New(opt Options) *Server {
 		opt.Rate = 200
 	}
 	most := opt.bound()
-	s := &Server{opt: opt, writeTime: writeTime, hub: newHub(), began: opt.Now(), ingests: make(chan struct{}, opt.Ingests)}
+	s := &Server{opt: opt, writeTime: writeTime, hub: newHub(), began: opt.Now(), ingests: make(chan struct{}, opt.Ingests), comparisons: make(chan struct{}, comparing)}
 	s.rates.perSecond, s.conns.most = opt.Rate, most
 	s.meters = newMeters(s)
 	s.handler = s.build()

@@ -1,10 +1,11 @@
 // Problem is an answer that is not what was asked for.
 export class Problem extends Error {
-	constructor(status, code, message, retry) {
+	constructor(status, code, message, retry, details) {
 		super(message);
 		this.status = status;
 		this.code = code;
 		this.retry = retry;
+		this.details = details;
 	}
 }
 
@@ -31,7 +32,7 @@ async function ask(url, options) {
 	if (!answer.ok) {
 		const e = body?.error ?? {};
 		if (answer.status === 401) dispatchEvent(new Event("login-needed"));
-		throw new Problem(answer.status, e.code ?? "unexpected", e.message ?? `The server answered ${answer.status}.`, Number(answer.headers.get("Retry-After")) || 0);
+		throw new Problem(answer.status, e.code ?? "unexpected", e.message ?? `The server answered ${answer.status}.`, Number(answer.headers.get("Retry-After")) || 0, e.details);
 	}
 	return body;
 }

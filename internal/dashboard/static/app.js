@@ -6,6 +6,7 @@ import { experiments } from "./page-experiments.js";
 import { experiment } from "./page-experiment.js";
 import { episode } from "./page-episode.js";
 import { compare } from "./page-compare.js";
+import { tests } from "./page-tests.js";
 import { alerts } from "./page-alerts.js";
 import { system } from "./page-system.js";
 import { login } from "./page-login.js";
@@ -16,6 +17,7 @@ const routes = [
 	[/^\/experiments\/([^/]+)$/, experiment],
 	[/^\/experiments\/([^/]+)\/episodes\/(\d+)$/, episode],
 	[/^\/compare$/, compare],
+	[/^\/compare\/tests$/, tests],
 	[/^\/alerts$/, alerts],
 	[/^\/system$/, system],
 	[/^\/login$/, login],

@@ -11,9 +11,9 @@ export function save(name, blob) {
 
 // table writes CSV as RFC 4180 has it; what is not there stays empty.
 export function table(x, names, xs, columns) {
-	const quote = (t) => (/[",\r\n]/.test(t) ? `"${String(t).replaceAll('"', '""')}"` : t);
+	const quote = (t) => (typeof t === "string" && /[",\r\n]/.test(t) ? `"${String(t).replaceAll('"', '""')}"` : t);
 	const lines = [[x, ...names].map(quote).join(",")];
-	xs.forEach((v, i) => lines.push([v, ...columns.map((c) => c[i] ?? "")].join(",")));
+	xs.forEach((v, i) => lines.push([v, ...columns.map((c) => c[i] ?? "")].map(quote).join(",")));
 	return lines.join("\r\n") + "\r\n";
 }
 

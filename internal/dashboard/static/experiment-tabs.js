@@ -109,7 +109,7 @@ export const tabs = {
 			const page = await get(path(ctx.name) + "/baselines");
 			if (gone()) return;
 			if (!page.items.length) { put(body, none("No comparison yet", "At the end of a training the best checkpoint is measured against controllers that do not learn, on demand it never saw.")); return; }
-			put(body, page.items.map((b) => {
+			put(body, h("p", {}, h("a", { class: "target", href: "/compare/tests?experiments=" + encodeURIComponent(ctx.name.includes(",") ? ctx.detail().id : ctx.name) }, "Compare with its baselines, pair by pair")), page.items.map((b) => {
 				const test = b.statistical_tests?.full_delay, holm = b.significance_results?.full_delay;
 				const rows = Object.keys(b.baseline_metrics ?? {}).filter((k) => typeof b.baseline_metrics[k] === "number" && typeof b.d3qn_metrics?.[k] === "number").map((k) => [k.replaceAll("_", " "), number(b.baseline_metrics[k], 4), number(b.d3qn_metrics[k], 4), b.improvement_percentages?.[k] === undefined ? "" : number(b.improvement_percentages[k], 3) + " %"]);
 				return h("div", { class: "card", style: { marginTop: "12px" } },

@@ -3,6 +3,7 @@ import { get, path } from "./api.js";
 import { onChange, throttle } from "./live.js";
 import { number, count } from "./format.js";
 import { Chart, Group, coloursOf } from "./charts.js";
+import { verdict as judge, probability } from "./page-tests.js";
 
 // [column, label, unit, the same measure of a test, whether less is better]
 const metrics = [
@@ -78,7 +79,10 @@ export function compare(view) {
 			if (axis === "hours") for (const c of shown) c.x = c.x.map((v) => (v - c.x[0]) / 3600);
 			put(trouble);
 			draw();
-			judged = measure && chosen.length > 1 ? await get("/compare/tests", { experiments: list, measure }) : null;
+			judged = measure && chosen.length > 1 && chosen.length <= 20 ? await get("/compare/tests", { experiments: list }).catch((e) => {
+				if (![409, 422].includes(e.status)) throw e;
+				return { refused: e.message, unlike: e.status === 409 };
+			}) : null;
 			if (!gone) tests();
 		} catch (e) {
 			if (gone) return;
@@ -178,22 +182,20 @@ export function compare(view) {
 			: h("p", { class: "soft" }, "Their configurations are the same, as far as they were recorded."));
 	}
 
-	// tests says which policy is better, where that can be said.
+	// tests says which policy is better, where that can be said: of what greenwave compare
+	// says, the chosen metric.
 	function tests() {
-		const [, label, unit, , less] = about();
-		const compared = judged?.items.filter((i) => i.against) ?? [];
-		if (!compared.length) { put(verdict); return; }
-		const u = unit ? " " + unit : "";
-		const word = (i) => {
-			if ((i.p_holm ?? 1) >= 0.05) return h("span", { class: "soft" }, "no difference shown");
-			return (i.against.mean_difference < 0) === less ? h("span", { class: "good" }, "✓ better") : h("span", { class: "warning" }, "✕ worse");
-		};
-		put(verdict, h("section", { class: "card", style: { marginTop: "12px" } }, h("h2", {}, "On the test demand"),
-			rows("Tests", [["experiment", ""], ["scenarios", "num"], ["mean " + label + (unit ? ", " + unit : ""), "num"], ["difference" + (unit ? ", " + unit : ""), "num"], ["95 % interval", "num"], ["effect d", "num", "Cohen's d of the paired differences: their mean over their standard deviation."], ["p", "num", "Two-sided, after Holm's correction over the rows."], ["", ""]],
-				judged.items.map((i) => [h("a", { href: path(i.experiment) + "?tab=baselines" }, i.experiment), count(i.scenarios), number(i.mean, 4),
-					...(i.against ? [number(i.against.mean_difference, 3), i.against.confidence_interval_95.map((v) => number(v, 3)).join(" to "), number(i.against.cohen_dz, 2), h("span", { title: `${i.against.method}; ${i.against.choice}` }, number(i.p_holm, 2)), word(i)]
-						: ["", "", "", "", h("span", { class: "soft" }, i.experiment === judged.reference ? "reference" : i.reason ?? "")])])),
-			h("p", { class: "soft small" }, `Paired by demand file and seed, against ${judged.reference}${u ? "" : ""}. A mean of fewer scenarios than the reference's is not comparable; the difference is.`)));
+		const [, label, unit, measure] = about();
+		const all = h("a", { href: "/compare/tests?" + new URLSearchParams({ experiments: chosen.join(","), metric: measure ?? "" }) }, "All metrics, effects and pairs");
+		const card = (...more) => put(verdict, h("section", { class: "card", style: { marginTop: "12px" } }, h("div", { class: "row between" }, h("h2", {}, "On the test demand"), all), more));
+		if (!judged) { put(verdict); return; }
+		if (judged.refused) { card(h("p", { class: judged.unlike ? "warning" : "soft" }, judged.refused)); return; }
+		const found = judged.pairs.map((p) => [p, p.metrics.find((m) => m.metric.name === measure)]).filter(([, m]) => m);
+		if (!found.length) { card(h("p", { class: "soft" }, `Their tests have no ${label} in common.`)); return; }
+		const u = unit ? ", " + unit : "";
+		card(rows("Tests", [["against", ""], ["pairs", "num"], ["mean " + label + u, "num"], ["its mean", "num"], ["difference" + u, "num"], ["95 % interval", "num"], ["effect dz", "num", "Cohen's d of the paired differences: their mean over their standard deviation."], ["p", "num", `Two-sided, after Holm's correction over ${judged.family}.`], ["", ""]],
+			found.map(([p, m]) => { const t = m.comparison; return [p.b, count(p.pairs), number(t.mean_a, 4), number(t.mean_b, 4), number(t.mean_difference, 3), t.confidence_interval_95.map((v) => number(v, 3)).join(" to "), number(t.cohen_dz, 2), h("span", { title: `${t.method}; ${t.choice}` }, probability(m.p_holm)), judge(m.verdict)]; })),
+		h("p", { class: "soft small" }, `${judged.pairs[0].a} against each other one, paired by scenario and seed; p after Holm's correction over ${judged.family}.`, judged.warnings?.length ? ` ${judged.warnings.length} warnings: see all metrics.` : ""));
 	}
 
 	function figures(label, unit) {
