@@ -92,7 +92,7 @@ export function tests(view) {
 				r.arms.map((a) => [h("dt", {}, a.name), h("dd", {}, a.source)]), h("dt", {}, "data"), h("dd", { class: "mono" }, "SHA-256 " + r.data_sha256), h("dt", {}, "methods"), h("dd", {}, `version ${r.methods_version}; p after Holm's correction over ${r.family}`))));
 	}
 
-	const unit = (m) => (m.unit ? " " + m.unit : "");
+	const unit = (m) => (m.unit ? " " + m.unit.replace(/^1\/h$/, "an hour").replace(/^(\w+)\/h$/, "$1 an hour") : "");
 
 	// sentence says in words what one metric shows.
 	function sentence(m) {
@@ -107,8 +107,8 @@ export function tests(view) {
 		const better = by("better"), worse = by("worse"), other = by("higher", "lower"), none = by("not shown"), same = by("equal");
 		const group = (word, css, ms) => ms.length > 0 && [h("p", { class: css }, word), h("ul", { class: "plain-list" }, ms.map((m) => h("li", {}, sentence(m))))];
 		const notes = p.metrics.flatMap((m) => [
-			m.comparison.note && m.verdict !== "equal" && `${m.metric.label}: ${m.comparison.note}${m.comparison.farthest_pair === undefined ? "" : " in " + p.scenarios[m.comparison.farthest_pair]}.`,
-			m.comparison.outlier && `${m.metric.label}: ${m.comparison.outlier.says}. It is ${(m.outlier_scenarios ?? []).join(", ")}.`]).filter(Boolean);
+			m.comparison.note && m.verdict !== "equal" && ["soft", `${m.metric.label}: ${m.comparison.note}${m.comparison.farthest_pair === undefined ? "" : " in " + p.scenarios[m.comparison.farthest_pair]}.`],
+			m.comparison.outlier && ["warning", `⚠ ${m.metric.label}: ${m.comparison.outlier.says}. It is ${(m.outlier_scenarios ?? []).join(", ")}.`]]).filter(Boolean);
 		const effects = p.metrics.filter((m) => m.comparison.cohen_dz !== null && m.comparison.cohen_dz_interval_95).map((m) => ({ name: m.metric.label, value: m.comparison.cohen_dz, low: m.comparison.cohen_dz_interval_95[0], high: m.comparison.cohen_dz_interval_95[1], note: equals(m.p_holm), verdict: m.verdict }));
 		const plot = h("div", { class: "forest-host" }), pairs = h("section", { class: "card c6" });
 		drawPairs(pairs, p);
@@ -120,9 +120,9 @@ export function tests(view) {
 				group("They differ, and nobody says which is better:", "", other),
 				none.length > 0 && h("p", { class: "soft" }, `No difference was shown in ${list(none.map((m) => m.metric.label))}, which is not the same as none.`),
 				same.length > 0 && h("p", { class: "soft" }, `Both are the same in ${list(same.map((m) => m.metric.label))}.`),
-				notes.length > 0 && h("ul", { class: "plain-list cautions" }, notes.map((n) => h("li", {}, n)))),
+				notes.length > 0 && h("ul", { class: "plain-list" }, notes.map(([css, n]) => h("li", { class: css }, n)))),
 			h("section", { class: "card", style: { marginTop: "12px" } }, rows(`All metrics, ${p.a} against ${p.b}`, [["metric", ""], ["verdict", ""], ["mean " + cut(p.a), "num"], ["mean " + cut(p.b), "num"], ["difference", "num"], ["95 % interval", "num"], ["%", "num", "Difference in percent of the second's mean."], ["p", "num", `Two-sided, after Holm's correction over ${r.family}.`], ["effect dz", "num", "Cohen's d of the paired differences: their mean over their standard deviation."], ["test", ""]],
-				p.metrics.map((m) => { const t = m.comparison; return [m.metric.label + (m.metric.unit ? ", " + m.metric.unit : ""), verdict(m.verdict), number(t.mean_a, 4), number(t.mean_b, 4), number(t.mean_difference, 3), t.confidence_interval_95.map((v) => number(v, 3)).join(" to "), number(m.difference_percent, 2), h("span", { title: `${probability(t.p)} before the correction` }, probability(m.p_holm)), number(t.cohen_dz, 2), h("span", { class: "soft", title: t.choice }, t.method)]; })),
+				p.metrics.map((m) => { const t = m.comparison; return [m.metric.label + (m.metric.unit ? ", " + m.metric.unit : ""), verdict(m.verdict), number(t.mean_a, 4), number(t.mean_b, 4), number(t.mean_difference, 3), t.confidence_interval_95.map((v) => number(v, 3)).join(" to "), number(m.difference_percent, 2), h("span", { title: `${probability(t.p)} before the correction` }, probability(m.p_holm)), number(t.cohen_dz, 2), h("span", { class: "soft", title: `${t.method}: ${t.choice}` }, t.method.replace(/ test$/, ""))]; })),
 				h("p", { class: "soft small" }, "Differences are the first minus the second. Which test was chosen and why: hover over its name, or docs/statistics.md.")),
 			h("div", { class: "grid" }, effects.length > 0 && h("section", { class: "card c6" }, h("h2", {}, "Effects"), h("p", { class: "soft small" }, "Filled: a difference was shown. Bars: 95 % intervals."), plot), pairs));
 		const observer = new ResizeObserver(() => {
