@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,23 @@ func (a *app) desk(ctx context.Context, st store.Store) (*access.Desk, error) {
 		return nil, &usageError{fmt.Errorf("--auth: %w", err), "see docs/supabase.md"}
 	}
 	return d, nil
+}
+
+// sessions logs in users by e-mail and password, where the project's key is known.
+func (a *app) sessions(d *access.Desk) *access.Sessions {
+	if d == nil || d.Users == nil {
+		return nil
+	}
+	key := cmp.Or(a.getenv("SUPABASE_ANON_KEY"), a.getenv("SUPABASE_PUBLISHABLE_KEY"))
+	if key == "" {
+		a.warnf("the login page takes tokens only: for e-mail and password set SUPABASE_ANON_KEY to the project's publishable or anon key")
+		return nil
+	}
+	issuer, err := issuerOf(a.getenv("SUPABASE_URL"))
+	if err != nil {
+		return nil // desk has refused it
+	}
+	return &access.Sessions{Issuer: issuer, Key: key, Now: a.now}
 }
 
 // issuerOf is who issues the tokens of a project. Keys that come unprotected over a

@@ -103,7 +103,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 				engine.Changed(id)
 			}
 		},
-		Store: st, Tokens: tokens, Desk: desk, Hosts: hosts, Syncs: w.reports, Networks: &server.Networks{File: c.Net},
+		Store: st, Tokens: tokens, Desk: desk, Sessions: a.sessions(desk), Hosts: hosts, Syncs: w.reports, Networks: &server.Networks{File: c.Net},
 		Alerting:  func() alert.State { return engine.State() },
 		Listeners: c.Listeners, Version: programVersion(), Logger: a.logger(), Now: a.now,
 	})

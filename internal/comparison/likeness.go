@@ -100,9 +100,8 @@ func few(names []string) string {
 
 // UnlikeError refuses a comparison of what was measured under unlike conditions.
 type UnlikeError struct {
-	A           string   `json:"a"`
-	B           string   `json:"b"`
-	Differences []string `json:"differences"`
+	A, B        string
+	Differences []string
 }
 
 // Error names each difference.

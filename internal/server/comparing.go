@@ -19,6 +19,21 @@ const mostArms = 50
 // comparing is how many comparisons are computed at the same time: each takes all cores.
 const comparing = 2
 
+// Compared is a comparison, or why there is none.
+type Compared struct {
+	Comparison *comparison.Result `json:"comparison,omitempty"`
+	Refused    *Refusal           `json:"refused,omitempty"`
+}
+
+// Refusal says why things are not compared.
+type Refusal struct {
+	Code        string   `json:"code"` // unlike: the conditions differ, and force=1 compares all the same; not_comparable: there is nothing to pair
+	Message     string   `json:"message"`
+	A           string   `json:"a,omitempty"`
+	B           string   `json:"b,omitempty"`
+	Differences []string `json:"differences,omitempty"` // of A and B
+}
+
 var plainName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]*$`)
 
 // judge answers with the comparison of what greenwave compare compares: the same pairs,
@@ -52,7 +67,7 @@ func (s *Server) judge(w http.ResponseWriter, r *http.Request) error {
 	}
 	contests, err := comparison.ChooseStored(r.Context(), arms, baselines, found{s.opt.Store, s})
 	if err != nil {
-		return incomparable(err)
+		return s.refuse(w, r, err)
 	}
 	select {
 	case s.comparisons <- struct{}{}:
@@ -61,14 +76,28 @@ func (s *Server) judge(w http.ResponseWriter, r *http.Request) error {
 		return r.Context().Err()
 	}
 	result, err := comparison.Compare(contests, comparison.Options{Metrics: metrics, Force: force})
-	if unlike, ok := errors.AsType[*comparison.UnlikeError](err); ok {
-		return &Failure{Status: http.StatusConflict, Code: "unlike", Message: unlike.Error() + ": measure both under the same conditions, or add force=1, which marks the answer as unlike", Details: unlike}
-	}
 	if err != nil {
-		return incomparable(err)
+		return s.refuse(w, r, err)
 	}
 	s.here()
-	return s.json(w, r, result)
+	return s.json(w, r, Compared{Comparison: result})
+}
+
+// refuse answers with what stands in the way of a comparison; what is the database's
+// fault, or an experiment that is not there, stays an error.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) error {
+	if unlike, ok := errors.AsType[*comparison.UnlikeError](err); ok {
+		return s.json(w, r, Compared{Refused: &Refusal{Code: "unlike", Message: unlike.Error(), A: unlike.A, B: unlike.B, Differences: unlike.Differences}})
+	}
+	if _, ok := errors.AsType[*Failure](err); ok {
+		return err
+	}
+	for _, known := range []error{store.ErrNotFound, store.ErrTemporary, store.ErrAuth, store.ErrSchema, store.ErrForbidden, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return s.json(w, r, Compared{Refused: &Refusal{Code: "not_comparable", Message: err.Error()}})
 }
 
 // found is the database in which only experiments are found that the caller's token is
@@ -88,17 +117,4 @@ func (f found) Experiment(ctx context.Context, name string) (store.Experiment, e
 		return store.Experiment{}, err
 	}
 	return f.Reader.Experiment(ctx, e.Name)
-}
-
-// incomparable is what stands in the way of a comparison, when it is not the database.
-func incomparable(err error) error {
-	if _, ok := errors.AsType[*Failure](err); ok {
-		return err
-	}
-	for _, known := range []error{store.ErrNotFound, store.ErrTemporary, store.ErrAuth, store.ErrSchema, store.ErrForbidden, context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, known) {
-			return err
-		}
-	}
-	return &Failure{Status: http.StatusUnprocessableEntity, Code: "not_comparable", Message: err.Error()}
 }

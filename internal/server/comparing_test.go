@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -55,7 +54,18 @@ func TestComparing(t *testing.T) {
 		w.tests("untested")
 
 		var got comparison.Result
-		w.get("/api/v1/compare/tests?experiments=b,a", &got)
+		compared := func(query string) (out server.Compared) {
+			t.Helper()
+			w.get("/api/v1/compare/tests?"+query, &out)
+			if out.Comparison != nil {
+				got = *out.Comparison
+			}
+			if (out.Comparison == nil) == (out.Refused == nil) {
+				t.Fatalf("%s: %+v", query, out)
+			}
+			return out
+		}
+		compared("experiments=b,a")
 		contests, err := comparison.Choose(t.Context(), []string{"b", "a"}, nil, func() (store.Reader, error) { return st, nil })
 		if err != nil {
 			t.Fatal(err)
@@ -80,21 +90,23 @@ func TestComparing(t *testing.T) {
 			t.Errorf("b against a: %d pairs, %+v", p.N, p.Metrics[0])
 		}
 		// One alone: with the baselines of its own test.
-		w.get("/api/v1/compare/tests?experiments=a&metrics=full_delay", &got)
+		compared("experiments=a&metrics=full_delay")
 		if p := got.Pairs[0]; p.B != "a:fixed_time" || len(p.Metrics) != 1 || p.Metrics[0].Verdict != comparison.Better {
 			t.Errorf("a against its baselines: %+v", p)
 		}
 
-		unlike := w.ask("GET", "/api/v1/compare/tests?experiments=a,short", nil)
-		if text := unlike.failure(t, http.StatusConflict, "unlike"); !strings.Contains(text, "horizon: 1800 s (a) and 900 s (short)") || !strings.Contains(string(unlike.body), `"differences":["horizon`) {
-			t.Errorf("unlike: %s", unlike.body)
+		if r := compared("experiments=a,short").Refused; r == nil || r.Code != "unlike" || len(r.Differences) != 1 || r.Differences[0] != "horizon: 1800 s (a) and 900 s (short)" {
+			t.Errorf("unlike: %+v", r)
 		}
-		w.get("/api/v1/compare/tests?experiments=a,short&force=1", &got)
-		if len(got.Unlike) != 1 {
+		if compared("experiments=a,short&force=1"); len(got.Unlike) != 1 {
 			t.Errorf("forced, but what is unlike is %q", got.Unlike)
 		}
-		w.ask("GET", "/api/v1/compare/tests?experiments=a,untested", nil).failure(t, 422, "not_comparable")
-		w.ask("GET", "/api/v1/compare/tests?experiments=a,b&metrics=ful_delay", nil).failure(t, 422, "not_comparable")
+		if r := compared("experiments=a,untested").Refused; r == nil || r.Code != "not_comparable" || !strings.Contains(r.Message, "untested has no test results") {
+			t.Errorf("without a test: %+v", r)
+		}
+		if r := compared("experiments=a,b&metrics=ful_delay").Refused; r == nil || !strings.Contains(r.Message, "the nearest are full_delay") {
+			t.Errorf("a metric that is not there: %+v", r)
+		}
 		w.ask("GET", "/api/v1/compare/tests?experiments=a,nobody", nil).failure(t, 404, "unknown_experiment")
 		w.ask("GET", "/api/v1/compare/tests", nil).failure(t, 400, "nothing_to_compare")
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -13,13 +12,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/greenwave-traffic/greenwave/internal/access"
 )
-
-// cookie holds the token of somebody who logged in with a browser.
-const cookie = "greenwave_token"
 
 // policy is what pages of the dashboard may do: nothing leaves the machine.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; " +
@@ -48,6 +43,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		r = s.renew(w, r)
 		caller, err := s.caller(r)
 		if err != nil {
 			h.Set("WWW-Authenticate", `Bearer realm="greenwave"`)
@@ -68,7 +64,7 @@ func (s *Server) open(path string) bool {
 		return true
 	}
 	switch path {
-	case "/api/v1/login", "/api/v1/health", "/api/v1/ready", "/api/v1/openapi.json":
+	case "/api/v1/login", "/api/v1/session", "/api/v1/logout", "/api/v1/health", "/api/v1/ready", "/api/v1/openapi.json":
 		return true
 	}
 	return !strings.HasPrefix(path, "/api/") && path != "/metrics"
@@ -137,40 +133,4 @@ func (s *Server) hostKnown(host string) bool {
 func sameHost(origin, host string) bool {
 	u, err := url.Parse(origin)
 	return err == nil && strings.EqualFold(u.Host, host)
-}
-
-// Login is what the dashboard sends.
-type Login struct {
-	Token string `json:"token"`
-}
-
-// login gives a browser the cookie for a token.
-func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
-	var in Login
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&in); err != nil {
-		return badRequest("not_json", `the body must be {"token": "…"}`)
-	}
-	lasts := 30 * 24 * time.Hour
-	if len(s.opt.Tokens) > 0 || s.opt.Desk != nil {
-		caller, err := s.holder(r.Context(), strings.TrimSpace(in.Token))
-		if err != nil {
-			return err
-		}
-		if caller != nil {
-			lasts = min(lasts, caller.Expires.Sub(s.opt.Now()))
-		}
-	}
-	http.SetCookie(w, &http.Cookie{
-		Name: cookie, Value: strings.TrimSpace(in.Token), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
-		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https", MaxAge: int(lasts.Seconds()),
-	})
-	w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-// logout takes the cookie away.
-func (s *Server) logout(w http.ResponseWriter, _ *http.Request) error {
-	http.SetCookie(w, &http.Cookie{Name: cookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: -1})
-	w.WriteHeader(http.StatusNoContent)
-	return nil
 }

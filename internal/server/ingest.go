@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"errors"
@@ -244,6 +245,7 @@ func runOfHeader(h *wire.Header) store.Run {
 // rates counts the bodies of each address: a bucket that holds two seconds' worth.
 type rates struct {
 	perSecond float64
+	most      float64 // in a full bucket; 0: those of two seconds
 	mu        sync.Mutex
 	buckets   map[string]*bucket
 }
@@ -263,14 +265,25 @@ func (l *rates) wait(host string, now time.Time) time.Duration {
 	}
 	b := l.buckets[host]
 	if b == nil {
-		b = &bucket{left: 2 * l.perSecond, at: now}
+		b = &bucket{left: l.full(), at: now}
 		l.buckets[host] = b
 	}
-	b.left = min(2*l.perSecond, b.left+now.Sub(b.at).Seconds()*l.perSecond)
+	b.left = min(l.full(), b.left+now.Sub(b.at).Seconds()*l.perSecond)
 	b.at = now
 	if b.left < 1 {
 		return time.Duration((1 - b.left) / l.perSecond * float64(time.Second))
 	}
 	b.left--
 	return 0
+}
+
+func (l *rates) full() float64 { return cmp.Or(l.most, 2*l.perSecond) }
+
+// give puts back what was taken.
+func (l *rates) give(host string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b := l.buckets[host]; b != nil {
+		b.left = min(l.full(), b.left+1)
+	}
 }

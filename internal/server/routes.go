@@ -3,7 +3,6 @@ package server
 import (
 	"net/http"
 
-	"github.com/greenwave-traffic/greenwave/internal/comparison"
 	"github.com/greenwave-traffic/greenwave/internal/wire"
 	"github.com/greenwave-traffic/greenwave/record"
 )
@@ -68,8 +67,9 @@ func (s *Server) routes() []Route {
 		{Method: "GET", Path: api + "/health", Summary: "Whether the server lives: always 200, and whether the database answers.", Result: Health{}, handler: s.health},
 		{Method: "GET", Path: api + "/ready", Summary: "Whether the server can answer: 503 while the database does not.", Result: Health{}, handler: s.ready},
 		{Method: "GET", Path: api + "/openapi.json", Summary: "This document.", ResultType: "application/json", handler: s.openAPI},
-		{Method: "POST", Path: api + "/login", Summary: "Give a browser the cookie for a token.", Body: Login{}, handler: s.login},
-		{Method: "POST", Path: api + "/logout", Summary: "Take the cookie away.", handler: s.logout},
+		{Method: "POST", Path: api + "/login", Summary: "Give a browser the cookie for a token, or for a session of a Supabase user by e-mail and password.", Body: Login{}, handler: s.login},
+		{Method: "GET", Path: api + "/session", Summary: "How one may log in, and who is logged in.", Result: Ways{}, handler: s.ways},
+		{Method: "POST", Path: api + "/logout", Summary: "Take the cookies away and end the session.", handler: s.logout},
 
 		{Method: "GET", Path: api + "/experiments", Summary: "Experiments, with a sparkline of their rewards.", Result: Listing{}, Params: append(page("50", "500"),
 			Param{Name: "q", Type: "string", Doc: "Only those with this text in name or description."},
@@ -96,7 +96,7 @@ func (s *Server) routes() []Route {
 		{Method: "GET", Path: api + "/compare", Summary: "One metric of several experiments.", Result: Curves{}, Params: seriesParams(
 			Param{Name: "experiments", Type: "string", Required: true, Doc: "Names or ids, with commas between them or repeated; at most 200."},
 			Param{Name: "metric", Type: "string", Doc: "A column as in series; total_reward unless it is given."}), handler: s.compare},
-		{Method: "GET", Path: api + "/compare/tests", Summary: "What greenwave compare says: the tests of experiments pair by pair, with tests, effects, intervals and verdicts. 409 when they are unlike.", Result: comparison.Result{}, Params: []Param{
+		{Method: "GET", Path: api + "/compare/tests", Summary: "What greenwave compare says: the tests of experiments pair by pair, with tests, effects, intervals and verdicts, or why they are not compared.", Result: Compared{}, Params: []Param{
 			{Name: "experiments", Type: "string", Required: true, Doc: "Names or ids, NAME@EPISODE for the test of a checkpoint, NAME:BASELINE for a baseline of its test, with commas between them or repeated. The first is compared with each other; one alone with its baselines."},
 			{Name: "baseline", Type: "string", Doc: "Compare each experiment with these baselines of its own test."},
 			{Name: "metrics", Type: "string", Doc: "Members of traffic_metrics, or total_reward, with commas between them; all that have a better direction unless it is given. p-values are corrected over them."},

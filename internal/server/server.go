@@ -27,6 +27,9 @@ type Options struct {
 	Tokens []string
 	// Desk knows further tokens, whose callers may have limits; nil: there are none.
 	Desk *access.Desk
+	// Sessions logs users of the Supabase project in by e-mail and password; nil: nobody.
+	// It needs a Desk that knows them.
+	Sessions *access.Sessions
 	// Hosts are the names by which the server may be called beside localhost; "*" is
 	// any. A request for another host is refused: it comes from a page that had its
 	// own name point here.
@@ -68,8 +71,10 @@ type Server struct {
 	// comparisons are the places of those that are computed.
 	comparisons chan struct{}
 	rates       rates
-	meters      *meters
-	conns       connections
+	// tries are logins by password, renewals those of sessions.
+	tries, renewals rates
+	meters          *meters
+	conns           connections
 	// writeTime is how long a listener that takes nothing is borne. Its browser
 	// comes back by itself with the number of the last event that it got.
 	writeTime time.Duration
@@ -111,6 +116,8 @@ func New(opt Options) *Server {
 	most := opt.bound()
 	s := &Server{opt: opt, writeTime: writeTime, hub: newHub(), began: opt.Now(), ingests: make(chan struct{}, opt.Ingests), comparisons: make(chan struct{}, comparing)}
 	s.rates.perSecond, s.conns.most = opt.Rate, most
+	s.tries.perSecond, s.tries.most = 1.0/12, 10
+	s.renewals.perSecond, s.renewals.most = 2, 60
 	s.meters = newMeters(s)
 	s.handler = s.build()
 	return s

@@ -1,11 +1,10 @@
 // Problem is an answer that is not what was asked for.
 export class Problem extends Error {
-	constructor(status, code, message, retry, details) {
+	constructor(status, code, message, retry) {
 		super(message);
 		this.status = status;
 		this.code = code;
 		this.retry = retry;
-		this.details = details;
 	}
 }
 
@@ -32,7 +31,7 @@ async function ask(url, options) {
 	if (!answer.ok) {
 		const e = body?.error ?? {};
 		if (answer.status === 401) dispatchEvent(new Event("login-needed"));
-		throw new Problem(answer.status, e.code ?? "unexpected", e.message ?? `The server answered ${answer.status}.`, Number(answer.headers.get("Retry-After")) || 0, e.details);
+		throw new Problem(answer.status, e.code ?? "unexpected", e.message ?? `The server answered ${answer.status}.`, Number(answer.headers.get("Retry-After")) || 0);
 	}
 	return body;
 }

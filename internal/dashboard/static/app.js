@@ -1,6 +1,6 @@
 import { h, put } from "./dom.js";
 import { get, post } from "./api.js";
-import { connect, onChange } from "./live.js";
+import { connect, onChange, again } from "./live.js";
 import { span } from "./format.js";
 import { experiments } from "./page-experiments.js";
 import { experiment } from "./page-experiment.js";
@@ -129,6 +129,21 @@ async function check() {
 	away = setTimeout(check, 2000);
 }
 addEventListener("trouble", () => { if (!away) check(); });
+
+// Who is logged in, and the way out.
+const out = document.getElementById("logout");
+async function who() {
+	const ways = await get("/session").catch(() => null);
+	out.hidden = !ways?.needed || !ways.name;
+	out.title = ways?.name ? "Logged in as " + ways.name : "";
+}
+out.addEventListener("click", async () => {
+	await post("/logout").catch(() => {});
+	again();
+	location.assign("/login");
+});
+addEventListener("login-needed", () => { out.hidden = true; });
+who();
 
 const badge = document.getElementById("alert-count");
 async function countAlerts() {

@@ -12,7 +12,13 @@ function tell(message) {
 self.onconnect = (e) => {
 	const port = e.ports[0];
 	ports.add(port);
-	port.onmessage = () => { // it says bye
+	port.onmessage = (m) => {
+		if (m.data === "again") {
+			close?.();
+			close = stream(tell);
+			return;
+		}
+		// It says bye.
 		ports.delete(port);
 		if (ports.size) return;
 		close?.();

@@ -19,6 +19,10 @@ export function connect(show) {
 	setInterval(() => { if (!state.on) shown(state); }, 1000);
 }
 
+// again opens the stream anew: somebody else is logged in now.
+export function again() { reopen?.(); }
+let reopen;
+
 function take(message) {
 	if (message.state) {
 		state = message.state;
@@ -28,9 +32,14 @@ function take(message) {
 }
 
 function listen() {
-	if (typeof SharedWorker !== "function") return stream(take);
+	if (typeof SharedWorker !== "function") {
+		let close = stream(take);
+		reopen = () => { close(); close = stream(take); };
+		return () => close();
+	}
 	const worker = new SharedWorker("/live-worker.js", { type: "module", name: "events" });
 	worker.port.onmessage = (e) => take(e.data);
+	reopen = () => worker.port.postMessage("again");
 	worker.onerror = () => { worker.port.close(); worker.fallback = stream(take); };
 	return () => {
 		worker.port.postMessage("bye");

@@ -79,10 +79,7 @@ export function compare(view) {
 			if (axis === "hours") for (const c of shown) c.x = c.x.map((v) => (v - c.x[0]) / 3600);
 			put(trouble);
 			draw();
-			judged = measure && chosen.length > 1 && chosen.length <= 20 ? await get("/compare/tests", { experiments: list }).catch((e) => {
-				if (![409, 422].includes(e.status)) throw e;
-				return { refused: e.message, unlike: e.status === 409 };
-			}) : null;
+			judged = measure && chosen.length > 1 && chosen.length <= 20 ? await get("/compare/tests", { experiments: list }) : null;
 			if (!gone) tests();
 		} catch (e) {
 			if (gone) return;
@@ -189,13 +186,13 @@ export function compare(view) {
 		const all = h("a", { href: "/compare/tests?" + new URLSearchParams({ experiments: chosen.join(","), metric: measure ?? "" }) }, "All metrics, effects and pairs");
 		const card = (...more) => put(verdict, h("section", { class: "card", style: { marginTop: "12px" } }, h("div", { class: "row between" }, h("h2", {}, "On the test demand"), all), more));
 		if (!judged) { put(verdict); return; }
-		if (judged.refused) { card(h("p", { class: judged.unlike ? "warning" : "soft" }, judged.refused)); return; }
-		const found = judged.pairs.map((p) => [p, p.metrics.find((m) => m.metric.name === measure)]).filter(([, m]) => m);
+		if (judged.refused) { card(h("p", { class: judged.refused.code === "unlike" ? "warning" : "soft" }, judged.refused.message + ".")); return; }
+		const r = judged.comparison, found = r.pairs.map((p) => [p, p.metrics.find((m) => m.metric.name === measure)]).filter(([, m]) => m);
 		if (!found.length) { card(h("p", { class: "soft" }, `Their tests have no ${label} in common.`)); return; }
 		const u = unit ? ", " + unit : "";
-		card(rows("Tests", [["against", ""], ["pairs", "num"], ["mean " + label + u, "num"], ["its mean", "num"], ["difference" + u, "num"], ["95 % interval", "num"], ["effect dz", "num", "Cohen's d of the paired differences: their mean over their standard deviation."], ["p", "num", `Two-sided, after Holm's correction over ${judged.family}.`], ["", ""]],
+		card(rows("Tests", [["against", ""], ["pairs", "num"], ["mean " + label + u, "num"], ["its mean", "num"], ["difference" + u, "num"], ["95 % interval", "num"], ["effect dz", "num", "Cohen's d of the paired differences: their mean over their standard deviation."], ["p", "num", `Two-sided, after Holm's correction over ${r.family}.`], ["", ""]],
 			found.map(([p, m]) => { const t = m.comparison; return [p.b, count(p.pairs), number(t.mean_a, 4), number(t.mean_b, 4), number(t.mean_difference, 3), t.confidence_interval_95.map((v) => number(v, 3)).join(" to "), number(t.cohen_dz, 2), h("span", { title: `${t.method}; ${t.choice}` }, probability(m.p_holm)), judge(m.verdict)]; })),
-		h("p", { class: "soft small" }, `${judged.pairs[0].a} against each other one, paired by scenario and seed; p after Holm's correction over ${judged.family}.`, judged.warnings?.length ? ` ${judged.warnings.length} warnings: see all metrics.` : ""));
+		h("p", { class: "soft small" }, `${r.pairs[0].a} against each other one, paired by scenario and seed; p after Holm's correction over ${r.family}.`, r.warnings?.length ? ` ${r.warnings.length} warnings: see all metrics.` : ""));
 	}
 
 	function figures(label, unit) {

@@ -1,27 +1,48 @@
 import { h, put } from "./dom.js";
-import { post } from "./api.js";
+import { get, post } from "./api.js";
+import { again } from "./live.js";
 
-// login asks for a token once; the browser keeps it in a cookie that scripts cannot read.
+// login lets a person in by e-mail and password, where the server takes them, or by a
+// token; the browser keeps what it gets in cookies that scripts cannot read.
 export function login(view) {
 	document.title = "Log in – Greenwave";
-	const field = h("input", { type: "password", id: "token", autocomplete: "current-password", required: true });
 	const said = h("p", { class: "bad", role: "alert" });
-	const form = h("form", { class: "card", style: { maxWidth: "420px", margin: "48px auto" } },
-		h("h1", {}, "Log in"),
-		h("p", { class: "soft" }, "This server asks for a token: one that who runs it has made for you (greenwave token create), or the access token of your Supabase session. You see what it lets you see."),
-		h("p", {}, h("label", { for: "token" }, "Token"), h("br"), field),
-		said,
-		h("button", { class: "primary", type: "submit" }, "Log in"));
+	const field = (id, label, props) => [h("label", { for: id }, label), h("input", { id, required: true, ...props })];
+	const button = h("button", { class: "primary", type: "submit" }, "Log in"), other = h("button", { type: "button", class: "plain", hidden: true, onclick: () => show(byToken ? "password" : "token") });
+	const fields = h("div", { class: "fields" }), help = h("p", { class: "soft" });
+	const form = h("form", { class: "card login" }, h("h1", {}, "Log in"), help, fields, said, h("div", { class: "row between" }, button, other));
+	let byToken = true, passwords = false;
+
+	function show(way) {
+		byToken = way === "token";
+		put(fields, byToken ? field("token", "Token", { type: "password", autocomplete: "off" })
+			: [field("email", "E-mail", { type: "email", autocomplete: "username" }), field("password", "Password", { type: "password", autocomplete: "current-password" })]);
+		put(help, byToken ? ["A token that who runs this server has made for you (", h("code", {}, "greenwave token create"), "). You see what it lets you see."] : "With the account of your team's Supabase project. You see your own experiments and those that are shared with you.");
+		put(other, byToken ? "With e-mail and password" : "With a token");
+		other.hidden = !passwords;
+		said.textContent = "";
+		fields.querySelector("input").focus();
+	}
+
 	form.addEventListener("submit", async (e) => {
 		e.preventDefault();
+		button.disabled = true;
+		said.textContent = "";
+		const value = (id) => fields.querySelector("#" + id).value;
 		try {
-			await post("/login", { token: field.value.trim() });
+			await post("/login", byToken ? { token: value("token").trim() } : { email: value("email").trim(), password: value("password") });
+			again();
 			const back = new URLSearchParams(location.search).get("back") ?? "/";
-			location.assign(back.startsWith("/") && !back.startsWith("//") ? back : "/");
+			location.assign(back.startsWith("/") && !/^\/[\/\\]/.test(back) ? back : "/");
 		} catch (problem) {
-			said.textContent = problem.message;
+			said.textContent = problem.message[0].toUpperCase() + problem.message.slice(1) + (/[.!?]$/.test(problem.message) ? "" : ".");
+			const secret = fields.querySelector("input[type=password]");
+			secret.value = "";
+			secret.focus();
+		} finally {
+			button.disabled = false;
 		}
 	});
 	put(view, form);
-	field.focus();
+	get("/session").then((ways) => { passwords = ways.password; show(passwords ? "password" : "token"); }, () => show("token"));
 }

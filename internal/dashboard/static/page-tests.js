@@ -62,11 +62,15 @@ export function tests(view) {
 			const got = await get("/compare/tests", { experiments: chosen.join(","), baseline: baselines.join(","), force });
 			if (gone) return;
 			put(trouble);
-			draw(got);
+			if (got.comparison) draw(got.comparison);
+			else {
+				if (got.refused.code === "unlike") refused(got.refused);
+				else put(trouble, h("div", { class: "error" }, got.refused.message + "."));
+				put(host);
+			}
 		} catch (e) {
 			if (gone) return;
-			if (e.status === 409 && e.details?.differences) refused(e.details);
-			else put(trouble, h("div", { class: "error" }, e.message));
+			put(trouble, h("div", { class: "error" }, e.message));
 			if (e.status) put(host);
 			if (!e.status || e.status >= 500) dispatchEvent(new Event("trouble"));
 		}
