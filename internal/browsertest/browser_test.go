@@ -68,6 +68,7 @@ func TestMain(m *testing.M) {
 type served struct {
 	t    testing.TB
 	args []string
+	env  []string
 	addr string
 	url  string
 	cmd  *exec.Cmd
@@ -82,13 +83,19 @@ func serve(t testing.TB, dir string, args ...string) *served {
 // serveFrom starts a server on a database.
 func serveFrom(t testing.TB, db string, args ...string) *served {
 	t.Helper()
+	return serveWith(t, db, nil, args...)
+}
+
+// serveWith starts a server with an environment of its own.
+func serveWith(t testing.TB, db string, env []string, args ...string) *served {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := l.Addr().String()
 	l.Close()
-	s := &served{t: t, addr: addr, url: "http://" + addr, args: append([]string{"serve", "--listen", addr, "--db", db}, args...)}
+	s := &served{t: t, addr: addr, url: "http://" + addr, env: env, args: append([]string{"serve", "--listen", addr, "--db", db}, args...)}
 	s.start()
 	t.Cleanup(func() { s.stop(syscall.SIGTERM) })
 	return s
@@ -102,6 +109,7 @@ func (s *served) start() {
 	}
 	s.cmd = exec.Command(path, s.args...)
 	s.cmd.Env = append(os.Environ(), "DATABASE_URL=", "GREENWAVE_DB=", "GREENWAVE_TOKEN=")
+	s.cmd.Env = append(s.cmd.Env, s.env...)
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		s.t.Fatal(err)
@@ -345,7 +353,8 @@ func (b *browser) visit(path string) {
 func (b *browser) until(what, script string) {
 	b.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); {
-		if value[bool](b, "Boolean("+script+")") {
+		// Between two pages there may be nothing to look at.
+		if value[bool](b, "(() => { try { return Boolean("+script+") } catch { return false } })()") {
 			return
 		}
 		time.Sleep(20 * time.Millisecond) // until the deadline above

@@ -24,6 +24,7 @@ var rooms = map[string][]string{
 	"destination/https":               {"internal/destination", "internal/store", "internal/store/remote"},
 	"examples/go-trainer":             {".", "destination/postgres", "destination/sqlite"},
 	"internal/access":                 {"internal/store"},
+	"internal/access/authtest":        nil,
 	"internal/alert":                  {"record", "internal/store"},
 	"internal/analysis":               nil,
 	"internal/archive":                {"record", "internal/store"},

@@ -29,6 +29,7 @@ let leave;
 async function show() {
 	leave?.();
 	leave = undefined;
+	document.body.classList.toggle("outside", location.pathname === "/login");
 	const found = routes.map(([re, page]) => [location.pathname.match(re), page]).find(([m]) => m);
 	for (const a of document.querySelectorAll(".top nav a")) {
 		const here = a.pathname === "/" ? location.pathname === "/" || location.pathname.startsWith("/experiments") : location.pathname.startsWith(a.pathname);
@@ -156,5 +157,6 @@ async function countAlerts() {
 }
 onChange((c) => { if (c.alerts || c.all) countAlerts(); });
 
-connect(connection);
+// On the login page there is nothing to be told of yet; a login loads the page anew.
+if (location.pathname !== "/login") connect(connection);
 show();

@@ -73,8 +73,15 @@ export function stream(tell) {
 			heard = Date.now();
 			off ||= heard;
 			tell({ state: { on: false, since: off } });
-			if (source.readyState === EventSource.CLOSED) timer = setTimeout(open, 2000);
+			if (source.readyState === EventSource.CLOSED) timer = setTimeout(retry, 2000);
 		};
+	};
+	// Whoever is not logged in is not let in again by asking more often.
+	const retry = async () => {
+		const ways = await fetch("/api/v1/session").then((r) => r.json()).catch(() => null);
+		if (ended) return;
+		if (ways?.needed && !ways.name) timer = setTimeout(retry, 5000);
+		else open();
 	};
 	open();
 	const watching = setInterval(() => {
