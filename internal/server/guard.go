@@ -43,7 +43,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		r = s.renew(w, r)
+		s.renew(w, r)
 		caller, err := s.caller(r)
 		if err != nil {
 			h.Set("WWW-Authenticate", `Bearer realm="greenwave"`)

@@ -44,7 +44,8 @@ type Ways struct {
 func (s *Server) ways(w http.ResponseWriter, r *http.Request) error {
 	out := Ways{Needed: len(s.opt.Tokens) > 0 || s.opt.Desk != nil, Password: s.opt.Sessions != nil}
 	if out.Needed {
-		if caller, err := s.caller(s.renew(w, r)); err == nil {
+		s.renew(w, r)
+		if caller, err := s.caller(r); err == nil {
 			out.Name = "token"
 			if caller != nil {
 				out.Name = caller.Name
@@ -128,35 +129,33 @@ func loginFailure(err error) error {
 
 // renew gives a request of a browser whose session ends a new one, and the browser its
 // cookies. Where that fails the request goes on with what it has.
-func (s *Server) renew(w http.ResponseWriter, r *http.Request) *http.Request {
+func (s *Server) renew(w http.ResponseWriter, r *http.Request) {
 	refresh, err := r.Cookie(renewing)
 	if err != nil || s.opt.Sessions == nil || r.Header.Get("Authorization") != "" {
-		return r
+		return
 	}
 	if c, err := r.Cookie(cookie); err == nil && access.Ends(c.Value).Sub(s.opt.Now()) > early {
-		return r
+		return
 	}
 	if s.renewals.wait(address(r), s.opt.Now()) > 0 {
-		return r
+		return
 	}
 	session, err := s.opt.Sessions.Renew(r.Context(), refresh.Value)
 	if errors.Is(err, access.ErrSessionEnded) {
 		s.keep(w, r, renewing, "/api/", "", -1)
-		return r
+		return
 	}
 	if err != nil {
 		s.opt.Logger.Warn("a session was not renewed", "reason", err)
-		return r
+		return
 	}
 	caller, err := s.holder(r.Context(), session.Access)
 	if err != nil {
 		s.opt.Logger.Warn("a renewed session lets nobody in", "reason", err)
-		return r
+		return
 	}
 	s.keepSession(w, r, session, caller.Expires)
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+session.Access)
-	return r
+	r.Header.Set("Authorization", "Bearer "+session.Access) // what follows looks there first
 }
 
 // keepSession gives a browser the cookies of a session.
