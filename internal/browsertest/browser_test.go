@@ -353,9 +353,13 @@ func (b *browser) visit(path string) {
 func (b *browser) until(what, script string) {
 	b.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); {
-		// Between two pages there may be nothing to look at.
-		if value[bool](b, "(() => { try { return Boolean("+script+") } catch { return false } })()") {
+		// Between two pages there may be nothing to look at, or nobody who looks.
+		there, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("(() => { try { return Boolean("+script+") } catch { return false } })()"))
+		if there && err == nil {
 			return
+		}
+		if b.ctx.Err() != nil {
+			b.t.Fatalf("%s: the browser is gone: %v", what, err)
 		}
 		time.Sleep(20 * time.Millisecond) // until the deadline above
 	}
