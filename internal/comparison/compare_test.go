@@ -153,6 +153,28 @@ func TestBadInputIsSaid(t *testing.T) {
 	}
 }
 
+// A pair that decides is named, with the result without it.
+func TestAPairThatDecidesIsNamed(t *testing.T) {
+	a := table(t, "a", rows(10, stated, func(i int) float64 { return 51 + float64(i%3)/10 + map[bool]float64{true: -60}[i == 3] }))
+	b := table(t, "b", rows(10, stated, func(int) float64 { return 50 }))
+	r, err := comparison.Compare([]comparison.Contest{{A: a, B: b}}, comparison.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := r.Pairs[0].Metrics[0]
+	if m.Test.Outlier == nil || len(m.OutlierIn) != 1 || m.OutlierIn[0] != "s1, seed 1" || m.Test.Outlier.Without.N != 9 || m.Test.Outlier.Without.Mean < 1 {
+		t.Errorf("%+v, %v", m.Test.Outlier, m.OutlierIn)
+	}
+}
+
+func TestLevelsOfService(t *testing.T) {
+	for delay, want := range map[float64]string{0: "A", 10: "A", 10.1: "B", 20: "B", 35: "C", 35.1: "D", 55: "D", 80: "E", 80.1: "F"} {
+		if got := comparison.LevelOfService(delay); got != want {
+			t.Errorf("%g s is %s, want %s", delay, got, want)
+		}
+	}
+}
+
 // A file that states no horizon betrays it: its mean queues are whole numbers over the
 // number of samples.
 func TestSamplesAreFoundInTheNumbers(t *testing.T) {
@@ -235,7 +257,7 @@ func stored(t *testing.T, metadata string, change func(i int, scenario map[strin
 	if _, err := s.Migrate(t.Context(), -1); err != nil {
 		t.Fatal(err)
 	}
-	run, err := s.Register(t.Context(), store.Run{ID: uuid.NewString(), Experiment: "exp", Source: "journal", Metadata: json.RawMessage(metadata)}, false)
+	run, err := s.Register(t.Context(), store.Run{ID: uuid.NewString(), Experiment: "exp", Source: "journal", StartedAt: time.Now(), Metadata: json.RawMessage(metadata)}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,8 +308,10 @@ func TestExperimentAgainstItsBaselines(t *testing.T) {
 	if p.A != "exp" || p.B != "exp:fixed_time" || p.N != 10 || len(p.Metrics) != 2 || p.Metrics[0].Verdict != comparison.Better || len(r.Unlike) > 0 {
 		t.Errorf("%+v", p)
 	}
-	if w := strings.Join(r.Warnings, "\n"); !strings.Contains(w, "tested 2 times; this is the last test, of the checkpoint of episode 20") {
-		t.Error(w)
+	for _, says := range []string{"tested 2 times; this is the last test, of the checkpoint of episode 20", "exp is still running: this is its last test so far"} {
+		if w := strings.Join(r.Warnings, "\n"); !strings.Contains(w, says) {
+			t.Error(w)
+		}
 	}
 	// One checkpoint against the other.
 	contests, err = comparison.Choose(t.Context(), []string{"exp@20", "exp@10"}, nil, open)
