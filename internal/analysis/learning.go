@@ -66,8 +66,8 @@ func MovingMean(x []float64, window int) []float64 {
 // A stretch of a tenth of the episodes, at least 20, is a plateau when the moving mean
 // varies by no more than 5 % of its range and the best that comes later lies above it by
 // more than the band. A collapse is the first episode at which half of the way from the
-// first to the best so far is lost, when that way was a fifth of the range and the loss
-// is more than two standard errors.
+// first to the best so far is lost, when that way was a fifth of the range and more than
+// the band, and the loss is more than two standard errors.
 func Learn(rewards []float64) (l Learning, ok bool) {
 	n := len(rewards)
 	if n < shortestCurve || finite(rewards) != nil {
@@ -104,7 +104,7 @@ func Learn(rewards []float64) (l Learning, ok bool) {
 	for i, v := range mean {
 		best = max(best, v)
 		switch gained := best - l.First; {
-		case l.Collapse == nil && gained > gainedShare*(l.Best-low) && best-v > max(lostShare*gained, noise):
+		case l.Collapse == nil && gained > max(gainedShare*(l.Best-low), l.Band) && best-v > max(lostShare*gained, noise):
 			l.Collapse = place(at(i))
 		case l.Collapse != nil && v >= l.First+thresholdWay*gained:
 			l.Recovered = true

@@ -282,7 +282,7 @@ func stored(t *testing.T, metadata string, change func(i int, scenario map[strin
 				t.Fatal(err)
 			}
 			batch.To++
-			batch.Entries = append(batch.Entries, store.Entry{Seq: batch.To, Time: time.Unix(1_780_000_000, 0).Add(time.Duration(batch.To) * time.Second), Row: row})
+			batch.Entries = append(batch.Entries, store.Entry{Seq: batch.To, Time: time.Now().Add(time.Duration(batch.To) * time.Millisecond), Row: row})
 		}
 	}
 	if _, err := s.Apply(t.Context(), batch); err != nil {

@@ -68,8 +68,8 @@ func episodes(n int, seed uint64, steps func(i int) int) (list []logged) {
 			k = steps(i)
 		}
 		list = append(list, logged{record.KindEpisode, fmt.Sprintf(
-			`{"episode_number":%d,"total_reward":%v,"steps_completed":%d,"episode_duration_minutes":0.5,"reward_components":{"waiting":%v,"buses":%v,"speed":%v}}`,
-			i, (waiting+noise)*float64(k)/60, k, (waiting+2*noise)*float64(k)/60, -noise*float64(k)/60, rng.NormFloat64()*float64(k)/60)})
+			`{"episode_number":%d,"total_reward":%v,"steps_completed":%d,"episode_duration_minutes":0.5,"reward_components":{"waiting":%v,"buses":%v,"speed":%v,"avg_queue":%v,"total_reward":1}}`,
+			i, (waiting+noise)*float64(k)/60, k, (waiting+2*noise)*float64(k)/60, -noise*float64(k)/60, rng.NormFloat64()*float64(k)/60, -waiting-2*noise)})
 	}
 	return list
 }

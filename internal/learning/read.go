@@ -99,11 +99,17 @@ func (t *Training) add(sum hash.Hash, row *record.Row) {
 	}
 	// In the order of their names: databases keep members in another order than they came.
 	for _, name := range slices.Sorted(maps.Keys(parts)) {
-		if f, ok := parts[name].(float64); ok {
+		if f, ok := parts[name].(float64); ok && !measure(name) {
 			fmt.Fprintf(sum, "%s %g\n", name, f)
 			t.Components[name] = append(fill(t.Components[name], len(t.Rewards)-1), f)
 		}
 	}
+}
+
+// measure reports whether a member of reward_components is no part of the reward: older
+// loggers put measures among them.
+func measure(name string) bool {
+	return strings.HasPrefix(name, "avg_") || strings.HasPrefix(name, "pt_") || record.SchemaOf(record.KindEpisode).Index(name) >= 0
 }
 
 // fill makes a list so long with NaN.

@@ -27,7 +27,7 @@ def shape(x):
     band = max(0.05 * spread, noise)
     so_far = np.maximum.accumulate(mean)
     gained = so_far - first
-    lost = np.flatnonzero((gained > 0.2 * spread) & (so_far - mean > np.maximum(0.5 * gained, noise)))
+    lost = np.flatnonzero((gained > max(0.2 * spread, band)) & (so_far - mean > np.maximum(0.5 * gained, noise)))
     collapse = int(lost[0]) if len(lost) else None
     recovered = collapse is not None and bool(np.any(mean[collapse + 1:] >= first + 0.9 * gained[collapse + 1:]))
     inside = np.abs(mean - last) <= band
@@ -74,6 +74,7 @@ CURVES = {
     "collapses and recovers": curve(400, lambda i: -45 if 150 < i <= 200 else rise(i)),
     "a plateau on the way": curve(400, lambda i: i if i < 50 else 50 if i < 250 else min(50 + i - 250, 100)),
     "short": curve(30, lambda i: -20 * math.exp(-i / 5)),
+    "rises and falls within its noise": curve(350, lambda i: 10 * math.sin(i / 60), 75.0),
     "long": curve(2000, lambda i: -50 * math.exp(-i / 200), 5.0),
 }
 
