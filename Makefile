@@ -74,6 +74,10 @@ $(LINT): Makefile | need-go
 	fi
 	@touch $@
 
+.PHONY: vulncheck
+vulncheck: need-go ## look the dependencies up in Go's database of known vulnerabilities
+	@scripts/vulncheck
+
 .PHONY: bench
 bench: need-test ## measure speed and memory against their limits (docs/performance.md)
 	@scripts/bench
