@@ -4,23 +4,20 @@ import { connect, onChange, again } from "./live.js";
 import { span } from "./format.js";
 import { experiments } from "./page-experiments.js";
 import { experiment } from "./page-experiment.js";
-import { episode } from "./page-episode.js";
-import { compare } from "./page-compare.js";
-import { tests } from "./page-tests.js";
-import { alerts } from "./page-alerts.js";
-import { system } from "./page-system.js";
-import { login } from "./page-login.js";
 
+// The two pages that people come to first are there at once, the others when they are
+// asked for.
+const later = (file, name) => async () => (await import(file))[name];
 const main = document.getElementById("main");
 const routes = [
-	[/^\/$/, experiments],
-	[/^\/experiments\/([^/]+)$/, experiment],
-	[/^\/experiments\/([^/]+)\/episodes\/(\d+)$/, episode],
-	[/^\/compare$/, compare],
-	[/^\/compare\/tests$/, tests],
-	[/^\/alerts$/, alerts],
-	[/^\/system$/, system],
-	[/^\/login$/, login],
+	[/^\/$/, () => experiments],
+	[/^\/experiments\/([^/]+)$/, () => experiment],
+	[/^\/experiments\/([^/]+)\/episodes\/(\d+)$/, later("./page-episode.js", "episode")],
+	[/^\/compare$/, later("./page-compare.js", "compare")],
+	[/^\/compare\/tests$/, later("./page-tests.js", "tests")],
+	[/^\/alerts$/, later("./page-alerts.js", "alerts")],
+	[/^\/system$/, later("./page-system.js", "system")],
+	[/^\/login$/, later("./page-login.js", "login")],
 ];
 
 // A page is a function that fills its element and may return a function that ends it.
@@ -43,9 +40,16 @@ async function show() {
 		put(view, h("div", { class: "empty" }, h("h1", {}, "There is no such page"), h("p", {}, h("a", { href: "/" }, "To the experiments"))));
 		return;
 	}
-	const [match, page] = found;
-	const ended = page(view, ...match.slice(1).map(decodeURIComponent));
-	leave = ended;
+	const [match, load] = found;
+	let page;
+	try {
+		page = await load();
+	} catch {
+		if (view.isConnected) put(view, h("div", { class: "error" }, "The server does not answer, so this page cannot be shown. Go back, or load it again when the server is there."));
+		return;
+	}
+	// Somebody may have gone on meanwhile.
+	if (view.isConnected) leave = page(view, ...match.slice(1).map(decodeURIComponent));
 }
 
 // go shows another page without loading this one again.
