@@ -72,13 +72,19 @@ func testProgram(t testing.TB) string {
 // serve starts a server on a free port of this machine.
 func serve(t testing.TB, db string, args ...string) *served {
 	t.Helper()
+	return serveIn(t, nil, db, args...)
+}
+
+// serveIn does so with more in its environment.
+func serveIn(t testing.TB, env []string, db string, args ...string) *served {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := l.Addr().String()
 	l.Close()
-	s := &served{t: t, addr: addr, args: append([]string{testProgram(t), "serve", "--listen", addr, "--db", db}, args...)}
+	s := &served{t: t, addr: addr, env: env, args: append([]string{testProgram(t), "serve", "--listen", addr, "--db", db}, args...)}
 	s.start()
 	t.Cleanup(func() { s.stop(syscall.SIGKILL) })
 	return s

@@ -55,15 +55,28 @@ func (x *indexes) of(ctx context.Context) *index {
 	return found
 }
 
-// sees reports whether the caller sees an experiment. It may be a moment late.
-func (s *Server) sees(ctx context.Context, ref string) bool {
+// sees reports whether the caller sees the experiment of an id, and seesName that of a
+// name. They may be a moment late. An id is never taken for a name: somebody may have
+// named an experiment like the id of another's.
+func (s *Server) sees(ctx context.Context, id string) bool {
+	return s.seesIn(ctx, func(x *index) map[string]int { return x.byID }, strings.ToLower(id))
+}
+
+func (s *Server) seesName(ctx context.Context, name string) bool {
+	return s.seesIn(ctx, func(x *index) map[string]int { return x.byName }, name)
+}
+
+func (s *Server) seesIn(ctx context.Context, which func(*index) map[string]int, key string) bool {
 	if access.From(ctx) == nil {
 		return true
 	}
 	if _, err := s.experiments(ctx); err != nil {
 		return false
 	}
-	_, ok := s.lookup(ctx, ref)
+	x := s.indexes.of(ctx)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	_, ok := which(x)[key]
 	return ok
 }
 
@@ -259,13 +272,14 @@ func (s *Server) lookup(ctx context.Context, ref string) (Experiment, bool) {
 	x := s.indexes.of(ctx)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if i, ok := x.byName[ref]; ok {
-		return x.list[i], true
-	}
+	// The id first: nobody can take it, while a name may be any text, also another's id.
 	if id, err := uuid.Parse(ref); err == nil {
 		if i, ok := x.byID[id.String()]; ok {
 			return x.list[i], true
 		}
+	}
+	if i, ok := x.byName[ref]; ok {
+		return x.list[i], true
 	}
 	return Experiment{}, false
 }

@@ -103,7 +103,7 @@ func (s *Server) system(w http.ResponseWriter, r *http.Request) error {
 		out.Alerting = new(s.opt.Alerting())
 	}
 	for _, report := range s.opt.Syncs() {
-		if !s.sees(r.Context(), report.Experiment) {
+		if !s.seesName(r.Context(), report.Experiment) {
 			continue
 		}
 		out.Waiting += report.Pending

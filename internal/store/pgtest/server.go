@@ -47,6 +47,8 @@ type Options struct {
 	Fsync bool
 	// Settings are further lines of postgresql.conf: name to value.
 	Settings map[string]string
+	// Bin is the folder of the programs; empty: where the package's comment says.
+	Bin string
 }
 
 // Server is a running PostgreSQL.
@@ -93,8 +95,13 @@ func Start(t testing.TB, opt Options) *Server {
 
 func start(t testing.TB, opt Options) *Server {
 	t.Helper()
-	bin := findBin(t)
 	dir, cred := privateDir(t)
+	bin := opt.Bin
+	if bin == "" {
+		bin = findBin(t)
+	} else {
+		bin = reachable(t, bin, dir, cred)
+	}
 	s := &Server{Bin: bin, Dir: dir, opt: opt, cred: cred}
 	s.guard = watchdog(t, dir, cred)
 	initdb := s.command("initdb", "--pgdata", s.data(), "--username", User, "--auth", "trust",
