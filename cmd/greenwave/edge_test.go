@@ -126,7 +126,7 @@ func newEdge(t *testing.T, i *issuer) *edge {
 				o.placeholders = append(o.placeholders, m[1])
 			}
 			_, o.stream = said.Responses["200"].Content["text/event-stream"]
-			o.open = slices.ContainsFunc([]string{"/login", "/health", "/ready", "/openapi.json"}, func(end string) bool { return strings.HasSuffix(path, end) })
+			o.open = slices.ContainsFunc([]string{"/login", "/logout", "/session", "/health", "/ready", "/openapi.json"}, func(end string) bool { return strings.HasSuffix(path, end) })
 			e.operations = append(e.operations, o)
 		}
 	}
@@ -341,7 +341,7 @@ func (e *edge) anotherTenant(who, token, id, herRun, alert string) {
 				code, text, _ := e.ask(o.method, path+"?"+q.Encode(), token, body)
 				told := text
 				for _, said := range []string{"hers-secret", id, herRun, alert} { // what he has said himself
-					for _, quote := range []string{`\"` + said + `\"`, `"` + said + `"`, "run " + said, "alert " + said, "experiment " + said} {
+					for _, quote := range []string{`\"` + said + `\"`, `"` + said + `"`, "run " + said, "alert " + said, "experiment " + said, said + " has no test results"} {
 						told = strings.ReplaceAll(told, quote, "")
 					}
 				}
