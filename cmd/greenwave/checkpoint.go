@@ -48,6 +48,11 @@ func (c *checkpointListCmd) Run(ctx context.Context, a *app) error {
 		a.printf("no checkpoints in %s\n", s.Name())
 		return nil
 	}
+	gates, err := gatesInForce(ctx, s)
+	if err != nil {
+		return err
+	}
+	var notes []string
 	t := newTable("checkpoint", "~experiment", ">episode", "type", ">validation", ">MB", "~stage", "~stored")
 	for _, k := range list {
 		kind := k.Type
@@ -64,6 +69,9 @@ func (c *checkpointListCmd) Run(ctx context.Context, a *app) error {
 		var stages, places []string
 		for _, st := range k.Stages {
 			stages = append(stages, st.Stage+" of "+visible(st.Name))
+			if g := gates[st]; g != "" {
+				notes = append(notes, fmt.Sprintf("%s of %s, checkpoint %s: gate: %s", st.Stage, visible(st.Name), short(k.ID), g))
+			}
 		}
 		for _, p := range k.Stored {
 			places = append(places, p.Location)
@@ -71,6 +79,9 @@ func (c *checkpointListCmd) Run(ctx context.Context, a *app) error {
 		t.add(short(k.ID), visible(k.Experiment), episode, kind, optional(k.ValidationReward), size, strings.Join(stages, ", "), strings.Join(places, ", "))
 	}
 	a.print(t)
+	for _, n := range notes {
+		a.printf("%s\n", n)
+	}
 	a.printf("%s\n", of(len(list), "checkpoint"))
 	return nil
 }
@@ -205,6 +216,8 @@ type checkpointPromoteCmd struct {
 	Name   string `placeholder:"NAME" help:"Name under which the model is deployed. Default: the experiment's."`
 	Reason string `required:"" help:"Why, in words; it is kept."`
 	By     string `placeholder:"WHO" help:"Who decided. Default: USER@HOST."`
+	Gate   string `placeholder:"FILE" type:"path" help:"Conditions that the checkpoint must meet against the one in the stage: see docs/checkpoints.md. Default for production: GREENWAVE_GATE, else none."`
+	Force  bool   `help:"Promote although the gate refuses; that is recorded with the reason."`
 }
 
 // Run promotes a checkpoint.
@@ -219,12 +232,25 @@ func (c *checkpointPromoteCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	o := catalog.Order{Name: cmp.Or(c.Name, k.Experiment), Stage: c.Stage, By: cmp.Or(c.By, who(a)), Reason: c.Reason, Now: a.now()}
+	decision, err := c.decide(ctx, a, s, k, o.Name)
+	if err != nil {
+		return err
+	}
+	if decision != nil {
+		o.Evidence = map[string]any{"gate": decision}
+	}
 	before, err := catalog.Promote(ctx, s, k, o)
 	if err != nil {
 		return err
 	}
 	if a.cli.JSON {
-		return a.json(map[string]any{"checkpoint": k, "name": o.Name, "stage": o.Stage, "before": before})
+		return a.json(map[string]any{"checkpoint": k, "name": o.Name, "stage": o.Stage, "before": before, "gate": decision})
+	}
+	if decision != nil {
+		for _, condition := range decision.Conditions {
+			a.printf("%s\n", visible(condition.Why))
+		}
+		a.printf("gate: %s\n", decision)
 	}
 	a.printf("%s is in %s as %s", k, o.Stage, visible(o.Name))
 	if before != nil {
@@ -278,9 +304,9 @@ func (c *checkpointHistoryCmd) Run(ctx context.Context, a *app) error {
 	if a.cli.JSON {
 		return a.json(list)
 	}
-	t := newTable("when", "~name", "stage", "checkpoint", "~experiment", "~by", "~reason")
+	t := newTable("when", "~name", "stage", "checkpoint", "~experiment", "~by", "~gate", "~reason")
 	for _, p := range list {
-		t.add(clock(p.SetAt), visible(p.Name), p.Stage, short(p.CheckpointID), visible(p.Experiment), visible(p.SetBy), visible(p.Reason))
+		t.add(clock(p.SetAt), visible(p.Name), p.Stage, short(p.CheckpointID), visible(p.Experiment), visible(p.SetBy), gateOf(&p), visible(p.Reason))
 	}
 	if t.len() > 0 {
 		a.print(t)

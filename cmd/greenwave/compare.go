@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/greenwave-traffic/greenwave/internal/comparison"
+	"github.com/greenwave-traffic/greenwave/internal/provenance"
 	"github.com/greenwave-traffic/greenwave/internal/report"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 )
@@ -18,6 +19,7 @@ type compareCmd struct {
 	Format   string   `enum:"text,md,latex,html,pdf,csv,json" default:"text" help:"text, md, latex (booktabs), html (one file with figures), pdf (needs Chromium), csv or json."`
 	Out      string   `placeholder:"FILE" help:"Write to this file; figures of md and latex go beside it, as SVG and, where Chromium is there, as PNG."`
 	Force    bool     `help:"Compare although the conditions differ; every output is marked."`
+	runsFlag `embed:""`
 }
 
 // Run compares. The exit code is 1 when the arms are unlike.
@@ -57,18 +59,31 @@ func (c *compareCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	origin := a.origin()
+	var states []provenance.State
 	if db != nil {
 		origin.Database = db.Name()
+		if states, err = c.integrity(ctx, a, db, c.Arms); err != nil {
+			return err
+		}
+		for _, st := range states {
+			if st.Marked() {
+				r.Warnings = append([]string{st.String()}, r.Warnings...)
+			}
+		}
 	}
 	if c.Format == "json" || c.Format == "csv" {
 		return a.deliver(c.Out, func(w io.Writer) error {
 			if c.Format == "csv" {
 				return report.ComparisonCSV(w, r)
 			}
-			return report.JSON(w, map[string]any{"command": origin.Command, "database": origin.Database, "comparison": r})
+			return report.JSON(w, map[string]any{"command": origin.Command, "database": origin.Database, "comparison": r, "integrity": states})
 		})
 	}
-	return a.document(ctx, report.Comparison(r, origin), c.Format, c.Out)
+	d := report.Comparison(r, origin)
+	for _, st := range states {
+		d.Facts = append(d.Facts, [2]string{"journal", st.String()})
+	}
+	return a.document(ctx, d, c.Format, c.Out)
 }
 
 // missing is the first name that is neither a file nor an experiment.

@@ -24,6 +24,7 @@ type cli struct {
 	Compare     compareCmd         `cmd:"" group:"ask" help:"Compare controllers pair by pair, with the test that fits the data."`
 	Report      reportCmd          `cmd:"" group:"ask" help:"Write the report of an experiment: learning, test, figures, and a page for the city."`
 	Hyper       hyperparametersCmd `cmd:"" name:"hyperparameters" group:"ask" help:"Say which hyperparameters mattered over a set of experiments."`
+	Provenance  provenanceCmd      `cmd:"" group:"ask" help:"Say where the numbers of an experiment come from: rows, journal, chain, commit, configuration."`
 	Query       queryCmd           `cmd:"" group:"ask" help:"Run one SQL statement that reads."`
 	Export      exportCmd          `cmd:"" group:"ask" help:"Write an experiment to files, with a manifest of row counts and SHA-256."`
 

@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 		"trainer":   trainingProgram,
 		"forget":    forget,
 		"add":       add,
+		"alter":     alter,
+		"trainpair": trainPair,
 
 		"trainmodels": trainModels,
 	})
@@ -197,6 +199,18 @@ func forget() {
 }
 
 func deleteExperiment(db, name string) error {
+	return execute(db, "DELETE FROM experiments WHERE experiment_name = '"+name+"'")
+}
+
+// alter changes the database behind Greenwave's back: "alter STATEMENT".
+func alter() {
+	if err := execute(os.Getenv("GREENWAVE_DB"), os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func execute(db, statement string) error {
 	ctx := context.Background()
 	if path, ok := strings.CutPrefix(db, "sqlite:"); ok {
 		c, err := openSQL(path)
@@ -204,7 +218,7 @@ func deleteExperiment(db, name string) error {
 			return err
 		}
 		defer c.Close()
-		_, err = c.ExecContext(ctx, "DELETE FROM experiments WHERE experiment_name = ?", name)
+		_, err = c.ExecContext(ctx, statement)
 		return err
 	}
 	c, err := pgx.Connect(ctx, db)
@@ -212,7 +226,7 @@ func deleteExperiment(db, name string) error {
 		return err
 	}
 	defer c.Close(ctx)
-	_, err = c.Exec(ctx, "DELETE FROM experiments WHERE experiment_name = $1", name)
+	_, err = c.Exec(ctx, statement)
 	return err
 }
 

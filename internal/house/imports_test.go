@@ -53,6 +53,7 @@ var rooms = map[string][]string{
 	"internal/journal":                nil,
 	"internal/nn":                     nil,
 	"internal/policy":                 {"internal/controller", "internal/d3qn", "internal/nn", "internal/safetensors", "internal/sumo"},
+	"internal/provenance":             {"record", "internal/store", "internal/syncer"},
 	"internal/pythontest":             nil,
 	"internal/safetensors":            nil,
 	"internal/settings":               nil,

@@ -193,3 +193,47 @@ func shorten(s string) string {
 	}
 	return s[:cut] + "…"
 }
+
+// Differs returns the first column in which a row differs from the record that it was
+// made from, with both values; no column when they say the same. The error is a record
+// that cannot be read.
+func Differs(item Item, stored *store.Stored) (column, logged, got string, err error) {
+	if item.Err != nil {
+		return "", "", "", item.Err
+	}
+	row, err := record.Parse(item.Kind, item.Data, nil)
+	if err != nil {
+		return "", "", "", err
+	}
+	if row.Schema != stored.Row.Schema {
+		return "kind", string(row.Schema.Kind), string(stored.Row.Schema.Kind), nil
+	}
+	want := expected{guessed: item.Guessed, assigned: assignedTime(item, &row)}
+	row.Default(item.Time)
+	column, logged, got = difference(&store.Entry{Seq: item.Seq, Time: item.Time, Row: row}, stored, &want)
+	return column, logged, got, nil
+}
+
+// assignedTime is the column that [record.Row.Default] fills in with a time that is only
+// guessed; -1: none.
+func assignedTime(item Item, row *record.Row) int {
+	if item.Guessed {
+		for i, field := range row.Schema.Fields {
+			if field.Type == record.Time && row.Values[i].IsNull() {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// Chain checks a source's own checksums and chain, where it has them, and returns each
+// fault; chained is false when it has none, as a file of another logger.
+func Chain(src Source) (faults []error, chained bool, err error) {
+	j, ok := src.(interface{ verifyChain() ([]error, error) })
+	if !ok {
+		return nil, false, nil
+	}
+	faults, err = j.verifyChain()
+	return faults, true, err
+}

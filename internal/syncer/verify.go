@@ -278,14 +278,7 @@ func (v *verifier) expect(item Item, runID string) {
 		v.r.NoRow++
 		return
 	}
-	want := expected{where: item.Where, guessed: item.Guessed, assigned: -1}
-	if item.Guessed {
-		for i, field := range row.Schema.Fields {
-			if field.Type == record.Time && row.Values[i].IsNull() {
-				want.assigned = i
-			}
-		}
-	}
+	want := expected{where: item.Where, guessed: item.Guessed, assigned: assignedTime(item, &row)}
 	row.Default(item.Time)
 	e := store.Entry{Seq: item.Seq, Time: item.Time, Row: row}
 	want.key = store.KeyOf(runID, &e)
