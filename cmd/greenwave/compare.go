@@ -10,6 +10,7 @@ import (
 	"github.com/greenwave-traffic/greenwave/internal/provenance"
 	"github.com/greenwave-traffic/greenwave/internal/report"
 	"github.com/greenwave-traffic/greenwave/internal/store"
+	"github.com/greenwave-traffic/greenwave/record"
 )
 
 type compareCmd struct {
@@ -62,13 +63,8 @@ func (c *compareCmd) Run(ctx context.Context, a *app) error {
 	var states []provenance.State
 	if db != nil {
 		origin.Database = db.Name()
-		if states, err = c.integrity(ctx, a, db, c.Arms); err != nil {
+		if states, err = c.integrity(ctx, a, db, c.Arms, record.KindValidation, record.KindBaseline); err != nil {
 			return err
-		}
-		for _, st := range states {
-			if st.Marked() {
-				r.Warnings = append([]string{st.String()}, r.Warnings...)
-			}
 		}
 	}
 	if c.Format == "json" || c.Format == "csv" {
@@ -79,11 +75,7 @@ func (c *compareCmd) Run(ctx context.Context, a *app) error {
 			return report.JSON(w, map[string]any{"command": origin.Command, "database": origin.Database, "comparison": r, "integrity": states})
 		})
 	}
-	d := report.Comparison(r, origin)
-	for _, st := range states {
-		d.Facts = append(d.Facts, [2]string{"journal", st.String()})
-	}
-	return a.document(ctx, d, c.Format, c.Out)
+	return a.document(ctx, vouched(report.Comparison(r, origin), states), c.Format, c.Out)
 }
 
 // missing is the first name that is neither a file nor an experiment.

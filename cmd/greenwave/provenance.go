@@ -15,6 +15,7 @@ import (
 
 	"github.com/greenwave-traffic/greenwave/internal/comparison"
 	"github.com/greenwave-traffic/greenwave/internal/provenance"
+	"github.com/greenwave-traffic/greenwave/internal/report"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/internal/syncer"
 	"github.com/greenwave-traffic/greenwave/record"
@@ -47,7 +48,7 @@ var resultKinds = []record.Kind{record.KindEpisode, record.KindValidation, recor
 type provenanceCmd struct {
 	Experiment string `arg:"" help:"Name of the experiment."`
 	Metric     string `placeholder:"NAME" help:"Show every row that has a number of this metric: a column, or a measure of validations and baselines."`
-	Report     string `placeholder:"FILE" type:"path" help:"A report of greenwave compare (md, html or json): say whether its data are still the same."`
+	Report     string `placeholder:"FILE" type:"path" help:"What greenwave compare wrote (md, html or json): say whether its data are still the same."`
 	runsFlag   `embed:""`
 }
 
@@ -315,7 +316,7 @@ func (c *provenanceCmd) report(ctx context.Context, s store.Store) (*reportOrigi
 
 // integrity holds the results of the experiments that names stand for against the
 // journals that are here.
-func (f *runsFlag) integrity(ctx context.Context, a *app, s store.Reader, names []string) ([]provenance.State, error) {
+func (f *runsFlag) integrity(ctx context.Context, a *app, s store.Reader, names []string, kinds ...record.Kind) ([]provenance.State, error) {
 	sources, err := f.open(a)
 	if err != nil {
 		return nil, err
@@ -337,11 +338,22 @@ func (f *runsFlag) integrity(ctx context.Context, a *app, s store.Reader, names 
 			continue // the comparison itself says what is wrong with a name
 		}
 		seen[x.ID] = true
-		st, err := provenance.Check(ctx, s, sources, &x, record.KindValidation, record.KindBaseline)
+		st, err := provenance.Check(ctx, s, sources, &x, kinds...)
 		if err != nil {
 			return nil, err
 		}
 		states = append(states, st)
 	}
 	return states, nil
+}
+
+// vouched adds to a document what is known about the rows that it was made from.
+func vouched(d *report.Document, states []provenance.State) *report.Document {
+	for _, st := range states {
+		d.Facts = append(d.Facts, [2]string{"journal", st.String()})
+		if st.Marked() {
+			d.Blocks = append([]report.Block{report.Warning(st.String())}, d.Blocks...)
+		}
+	}
+	return d
 }

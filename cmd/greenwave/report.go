@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/greenwave-traffic/greenwave/internal/provenance"
 	"github.com/greenwave-traffic/greenwave/internal/report"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 )
@@ -19,6 +20,7 @@ type reportCmd struct {
 	Hours      float64  `default:"4" help:"Hours a day with such traffic as was simulated, for what is saved a day."`
 	Threshold  *float64 `placeholder:"REWARD" help:"Say when the moving mean of the reward was first at this level (--threshold=-50 for one below 0)."`
 	Force      bool     `help:"Compare although the conditions differ; every output is marked."`
+	runsFlag   `embed:""`
 }
 
 // Run writes the report of an experiment.
@@ -49,9 +51,23 @@ func (c *reportCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	states, err := c.integrity(ctx, a, s, []string{c.Experiment}, resultKinds...)
+	if err != nil {
+		return err
+	}
+	for _, st := range states {
+		if st.Marked() {
+			a.warnf("warning: %s", visible(oneLine(st.String())))
+		}
+	}
 	switch {
 	case c.Format == "json":
-		return a.deliver(c.Out, func(w io.Writer) error { return report.JSON(w, f) })
+		return a.deliver(c.Out, func(w io.Writer) error {
+			return report.JSON(w, struct {
+				*report.Findings
+				Integrity []provenance.State `json:"integrity"`
+			}{f, states})
+		})
 	case c.Format == "csv":
 		return a.deliver(c.Out, f.CSV)
 	case c.City:
@@ -59,7 +75,7 @@ func (c *reportCmd) Run(ctx context.Context, a *app) error {
 		if !ok {
 			return next(fmt.Errorf("%s has no test against a baseline: there is nothing to tell a city", visible(c.Experiment)), "greenwave report "+visible(c.Experiment)+" says what is missing and how to get it")
 		}
-		return a.document(ctx, page, c.Format, c.Out)
+		return a.document(ctx, vouched(page, states), c.Format, c.Out)
 	}
-	return a.document(ctx, f.Document(), c.Format, c.Out)
+	return a.document(ctx, vouched(f.Document(), states), c.Format, c.Out)
 }
