@@ -13,7 +13,7 @@ table{border-collapse:collapse;margin:8px 0;font-variant-numeric:tabular-nums;wi
 th,td{padding:4px 10px 4px 0;text-align:left;border-bottom:1px solid #e3e3e3;vertical-align:top}thead th{border-bottom:1.5px solid #1c1c1c;border-top:1.5px solid #1c1c1c}
 .r{text-align:right}.note,.facts{font-size:12px;color:#555}.facts code{overflow-wrap:anywhere}.warn{border-left:4px solid #D55E00;padding:6px 12px;background:#fff6f0;margin:8px 0}
 .unlike{border:2px solid #D55E00;padding:8px 12px;font-weight:700;margin:12px 0}figure{margin:16px 0;break-inside:avoid}figure svg{max-width:100%;height:auto}figcaption{font-size:12px;color:#555}
-.wide{overflow-x:auto}.many{font-size:11px}.many th,.many td{padding-right:7px}.many .r{white-space:nowrap}@page{size:A4;margin:16mm}@media print{body{margin:0;max-width:none;font-size:12px}table{break-inside:avoid}h2{break-after:avoid}.page{break-before:page}.wide{overflow:visible}.many{font-size:8px}.many th,.many td{padding-right:4px}}`
+.wide{overflow-x:auto}.many{font-size:11px}.many th,.many td{padding-right:7px}.many .r{white-space:nowrap}@page{size:A4;margin:16mm}@media print{body{margin:0;max-width:none;font-size:12px}table{break-inside:avoid}h2{break-after:avoid}.page{break-before:page}.wide{overflow:visible}.many{font-size:8.5px}.many th,.many td{padding-right:4px}}`
 
 // HTML writes the document as one file that loads nothing.
 func (d *Document) HTML(w io.Writer) error {
@@ -60,7 +60,7 @@ func (d *Document) HTML(w io.Writer) error {
 
 func (t *Table) html(b *strings.Builder) {
 	class := ""
-	if len(t.Columns) > 8 {
+	if len(t.Columns) > 7 {
 		class = ` class="many"`
 	}
 	fmt.Fprintf(b, "<div class=\"wide\"><table%s>", class)
