@@ -23,5 +23,11 @@ COMMENT ON COLUMN performance_analytics.avg_completed_trips IS 'Mean completed_t
 COMMENT ON COLUMN performance_analytics.first_reward IS 'total_reward of the episode with the smallest number.';
 COMMENT ON COLUMN performance_analytics.latest_reward IS 'total_reward of the episode with the largest number.';
 
+COMMENT ON COLUMN convergence_detection.experiment_id IS 'The experiment.';
+COMMENT ON COLUMN convergence_detection.experiment_name IS 'Its name.';
+COMMENT ON COLUMN convergence_detection.episode_number IS 'Number of the episode.';
+COMMENT ON COLUMN convergence_detection.total_reward IS 'Sum of the rewards of the episode.';
+COMMENT ON COLUMN convergence_detection.moving_avg IS 'Mean total_reward of the episode and the nine before it.';
+
 -- +goose Down
 SELECT 1; -- the comments go with the views
