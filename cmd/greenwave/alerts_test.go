@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/greenwave-traffic/greenwave/internal/servetest"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/internal/store/sqlite"
 )
@@ -92,7 +93,7 @@ func TestAlertsTest(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := map[string]string{"TEAM_HOOK": "generic+" + hook.URL + "/s3cr3tk3y?template=json"}
-	var out said
+	var out servetest.Output
 	if code := runOnce(t.Context(), []string{"alerts", "test", "team", "--rules", rules}, &out, env); code != exitDone || len(got) != 1 || !strings.Contains(got[0], "a test of this channel") {
 		t.Errorf("it ends with %d and says %s; the channel got %q", code, out.String(), got)
 	}

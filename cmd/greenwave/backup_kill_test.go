@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/greenwave-traffic/greenwave/internal/artifact/artifacttest"
+	"github.com/greenwave-traffic/greenwave/internal/servetest"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/internal/store/pgtest"
 	"github.com/greenwave-traffic/greenwave/internal/store/postgres"
@@ -66,7 +67,7 @@ func greenwaveWith(t *testing.T, dir, db string, env []string, args ...string) *
 // killAt starts the program and kills it, with SIGKILL, when a condition holds.
 func killAt(t *testing.T, cmd *exec.Cmd, reached func() bool) {
 	t.Helper()
-	out := &said{}
+	out := &servetest.Output{}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

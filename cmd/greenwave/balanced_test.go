@@ -42,7 +42,7 @@ func newBalancer(t *testing.T, servers ...*served) *balancer {
 	}
 	b := &balancer{l: l, sent: make([]int, len(servers)), conns: map[net.Conn]bool{}}
 	for _, s := range servers {
-		b.to = append(b.to, s.addr)
+		b.to = append(b.to, s.Addr)
 	}
 	b.wg.Go(func() {
 		for {
@@ -137,7 +137,7 @@ func TestBehindALoadBalancer(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 12 {
 		wg.Go(func() {
-			url := []string{a.url(), b.url()}[i%2]
+			url := []string{a.URL(), b.URL()}[i%2]
 			for {
 				code, text := post(t, url+"/api/v1/records?brief=true&experiment=twice&run="+runID, body.String())
 				switch code {
@@ -177,7 +177,7 @@ func TestBehindALoadBalancer(t *testing.T) {
 		case 15:
 			sent := run.Report().Synced
 			until(t, "something more is synced", func() bool { return run.Report().Synced > sent })
-			b.stop(syscall.SIGKILL)
+			b.Stop(syscall.SIGKILL)
 		}
 	}
 	if err := run.Finish(); err != nil {
@@ -243,7 +243,7 @@ func post(t *testing.T, url, body string) (int, string) {
 func listen(t *testing.T, s *served) func() bool {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url()+"/api/v1/events", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL()+"/api/v1/events", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

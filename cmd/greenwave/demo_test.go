@@ -10,13 +10,15 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/greenwave-traffic/greenwave/internal/servetest"
 )
 
 // startDemo runs a short demo on the real simulator and returns it with the address of
 // its dashboard. Its standard input and output are no terminal.
-func startDemo(t *testing.T, dir, listen string, env ...string) (cmd *exec.Cmd, out *said, url string) {
+func startDemo(t *testing.T, dir, listen string, env ...string) (cmd *exec.Cmd, out *servetest.Output, url string) {
 	t.Helper()
-	out = &said{}
+	out = &servetest.Output{}
 	// The demo starts itself again: a link would lead to the name of the test.
 	program := filepath.Join(t.TempDir(), "greenwave")
 	self, err := os.ReadFile(testProgram(t))

@@ -141,7 +141,7 @@ func (e *edge) ask(method, path, token, body string) (int, string, http.Header) 
 	e.Helper()
 	ctx, cancel := context.WithTimeout(e.Context(), time.Minute)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, e.s.url()+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, e.s.URL()+path, strings.NewReader(body))
 	if err != nil {
 		e.Fatalf("%q: %v", path, err)
 	}
@@ -154,7 +154,7 @@ func (e *edge) ask(method, path, token, body string) (int, string, http.Header) 
 	}
 	answer, err := e.client.Do(r)
 	if err != nil {
-		e.Fatalf("%s %q: %v\n%s", method, path, err, e.s.said)
+		e.Fatalf("%s %q: %v\n%s", method, path, err, e.s.Said)
 	}
 	defer answer.Body.Close()
 	if strings.HasPrefix(answer.Header.Get("Content-Type"), "text/event-stream") {
@@ -243,7 +243,7 @@ func TestAtTheEdge(t *testing.T) {
 	if after := e.contents("hers-secret"); after != before {
 		t.Errorf("her experiment is changed:\n%s\nwas\n%s", after, before)
 	}
-	if said := e.s.said.String(); strings.Contains(said, "panic") || strings.Contains(said, "goroutine ") {
+	if said := e.s.Said.String(); strings.Contains(said, "panic") || strings.Contains(said, "goroutine ") {
 		t.Errorf("the server said %s", said)
 	}
 }
@@ -367,7 +367,7 @@ func (e *edge) hearsNothing(who, token, hers, id, herRun string) {
 	e.Helper()
 	ctx, cancel := context.WithTimeout(e.Context(), time.Minute)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, "GET", e.s.url()+"/api/v1/events", nil)
+	r, err := http.NewRequestWithContext(ctx, "GET", e.s.URL()+"/api/v1/events", nil)
 	if err != nil {
 		e.Fatal(err)
 	}

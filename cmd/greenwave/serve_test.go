@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/greenwave-traffic/greenwave"
 	_ "github.com/greenwave-traffic/greenwave/destination/https"
+	"github.com/greenwave-traffic/greenwave/internal/servetest"
 	"github.com/greenwave-traffic/greenwave/internal/store/pgtest"
 	"github.com/greenwave-traffic/greenwave/internal/syncer"
 )
@@ -29,30 +29,8 @@ const testToken = "a-token-for-the-tests"
 
 // served is greenwave serve in a process of its own.
 type served struct {
-	t    testing.TB
-	addr string
-	args []string
-	env  []string
-	cmd  *exec.Cmd
-	said *said
-}
-
-// said collects a process's output.
-type said struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (s *said) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(b)
-}
-
-func (s *said) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
+	*servetest.Server
+	t testing.TB
 }
 
 // program makes the test binary run as greenwave.
@@ -78,64 +56,13 @@ func serve(t testing.TB, db string, args ...string) *served {
 // serveIn does so with more in its environment.
 func serveIn(t testing.TB, env []string, db string, args ...string) *served {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	s := &served{t: t, addr: addr, env: env, args: append([]string{testProgram(t), "serve", "--listen", addr, "--db", db}, args...)}
-	s.start()
-	t.Cleanup(func() { s.stop(syscall.SIGKILL) })
-	return s
-}
-
-func (s *served) url() string { return "http://" + s.addr }
-
-func (s *served) start() {
-	s.t.Helper()
-	s.cmd = exec.Command(s.args[0], s.args[1:]...)
-	s.cmd.Dir = s.t.TempDir()
-	s.cmd.Env = append(os.Environ(), append([]string{"DATABASE_URL=", "GREENWAVE_DB=", "GREENWAVE_TOKEN="}, s.env...)...)
-	s.said = &said{}
-	s.cmd.Stderr = s.said
-	out, err := s.cmd.StdoutPipe()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	first := make(chan string, 1)
-	go func() {
-		in := bufio.NewReader(out)
-		line, _ := in.ReadString('\n')
-		first <- line
-		_, _ = io.Copy(s.said, in)
-	}()
-	select {
-	case line := <-first:
-		if !strings.HasPrefix(line, "http://") {
-			s.t.Fatalf("greenwave serve said %q: %s", line, s.said)
-		}
-	case <-time.After(time.Minute):
-		s.t.Fatalf("greenwave serve does not say where it listens: %s", s.said)
-	}
-}
-
-// stop ends the process and waits for it.
-func (s *served) stop(how os.Signal) error {
-	if s.cmd.ProcessState != nil {
-		return nil
-	}
-	_ = s.cmd.Process.Signal(how)
-	return s.cmd.Wait()
+	return &served{Server: servetest.StartWith(t, env, testProgram(t), append([]string{"--db", db}, args...)...), t: t}
 }
 
 // get reads a path of the API into out and returns the status; 0 when nobody answers.
 func (s *served) get(path string, out any) int {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url()+path, nil)
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.URL()+path, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -195,7 +122,7 @@ func onBoth(t *testing.T, run func(t *testing.T, db string)) {
 func TestRecordThroughAServer(t *testing.T) {
 	onBoth(t, func(t *testing.T, db string) {
 		s := serve(t, db, "--token-file", tokenFile(t))
-		address := "http://token:" + testToken + "@" + s.addr
+		address := "http://token:" + testToken + "@" + s.Addr
 		dir := t.TempDir()
 		run, err := greenwave.Start(t.Context(), greenwave.Config{
 			Experiment: "far/corridor 🚦", Dir: dir, Destination: address, FinishTimeout: time.Minute,
@@ -217,8 +144,8 @@ func TestRecordThroughAServer(t *testing.T) {
 			if e%(episodes/kills) == 3 {
 				sent := run.Report().Synced
 				until(t, "something more is synced", func() bool { return run.Report().Synced > sent })
-				s.stop(syscall.SIGKILL)
-				s.start()
+				s.Stop(syscall.SIGKILL)
+				s.Start()
 			}
 		}
 		if err := run.Finish(); err != nil {
@@ -262,16 +189,16 @@ func TestRecordThroughAServer(t *testing.T) {
 			{[]string{"deadletter", "list", dir}, "0 dead letters", 0},
 			{[]string{"deadletter", "retry", dir}, "0 dead letters tried again", 0},
 			{[]string{"query", "SELECT 1"}, "is a server that takes records, and this command reads the database itself", 1},
-			{[]string{"status", dir, "--db", "http://" + s.addr}, "token", 1},
+			{[]string{"status", dir, "--db", "http://" + s.Addr}, "token", 1},
 		} {
 			args := c.args
 			if args[len(args)-2] != "--db" {
-				args = append(args, "--db", "http://"+s.addr)
+				args = append(args, "--db", "http://"+s.Addr)
 			} else {
 				args = args[:len(args)-2]
 			}
-			var out said
-			env := map[string]string{"GREENWAVE_TOKEN": testToken, "GREENWAVE_DB": "http://" + s.addr}
+			var out servetest.Output
+			env := map[string]string{"GREENWAVE_TOKEN": testToken, "GREENWAVE_DB": "http://" + s.Addr}
 			if c.code == 1 && c.want == "token" {
 				delete(env, "GREENWAVE_TOKEN")
 			}
@@ -318,7 +245,7 @@ func TestServeRefuses(t *testing.T) {
 		{"a server as the database", []string{"--db", "https://gw.example"}, nil, "is a server that takes records", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var out said
+			var out servetest.Output
 			args := append([]string{"serve", "--listen", "127.0.0.1:0", "--db", "sqlite:" + filepath.Join(dir, "greenwave.db")}, c.args...)
 			code := runOnce(t.Context(), args, &out, c.env)
 			if code != c.code || !strings.Contains(out.String(), c.want) {
@@ -339,20 +266,20 @@ func TestServeStops(t *testing.T) {
 	}
 	s := serve(t, "sqlite:"+filepath.Join(t.TempDir(), "greenwave.db"), "--watch", runs)
 	until(t, "the run is there", func() bool { return s.get("/api/v1/experiments/corridor", nil) == 200 })
-	events, err := http.Get(s.url() + "/api/v1/events")
+	events, err := http.Get(s.URL() + "/api/v1/events")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer events.Body.Close()
 	began := time.Now()
-	if err := s.stop(syscall.SIGTERM); err != nil {
-		t.Errorf("it ended with %v: %s", err, s.said)
+	if err := s.Stop(syscall.SIGTERM); err != nil {
+		t.Errorf("it ended with %v: %s", err, s.Said)
 	}
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it took %v to stop", took)
 	}
-	if !strings.Contains(s.said.String(), "stopped: 1 run watched") {
-		t.Errorf("it said %q", s.said)
+	if !strings.Contains(s.Said.String(), "stopped: 1 run watched") {
+		t.Errorf("it said %q", s.Said)
 	}
 	if _, err := io.Copy(io.Discard, events.Body); err != nil && !strings.Contains(err.Error(), "EOF") {
 		t.Logf("the stream ended with %v", err)
@@ -367,11 +294,11 @@ func TestServeLogsJSON(t *testing.T) {
 	}
 	s := serve(t, "sqlite:"+filepath.Join(t.TempDir(), "greenwave.db"), "--log-format", "json", "--watch", logs)
 	s.get("/api/v1/experiments?cursor=x", nil) // refused
-	until(t, "something is logged", func() bool { return strings.Contains(s.said.String(), "\n") })
-	if err := s.stop(syscall.SIGTERM); err != nil {
-		t.Fatalf("%v: %s", err, s.said)
+	until(t, "something is logged", func() bool { return strings.Contains(s.Said.String(), "\n") })
+	if err := s.Stop(syscall.SIGTERM); err != nil {
+		t.Fatalf("%v: %s", err, s.Said)
 	}
-	said, _, _ := strings.Cut(s.said.String(), "stopped: ") // on the other output
+	said, _, _ := strings.Cut(s.Said.String(), "stopped: ") // on the other output
 	lines := 0
 	for line := range strings.Lines(said) {
 		var entry struct {
@@ -444,7 +371,7 @@ func TestTenThousandConnections(t *testing.T) {
 	}
 	began := time.Now()
 	each(func(i int) (err error) {
-		if conns[i], err = net.Dial("tcp", s.addr); err != nil {
+		if conns[i], err = net.Dial("tcp", s.Addr); err != nil {
 			return err
 		}
 		if _, err := fmt.Fprint(conns[i], "GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
@@ -467,7 +394,7 @@ func TestTenThousandConnections(t *testing.T) {
 			t.Errorf("the server takes %v to answer", took)
 		}
 	}
-	one, err := http.Get(s.url() + "/api/v1/events")
+	one, err := http.Get(s.URL() + "/api/v1/events")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -479,7 +406,7 @@ func TestTenThousandConnections(t *testing.T) {
 
 	began = time.Now()
 	line := `{"kind":"header","data":{"run_id":"0198aaaa-0000-7000-8000-000000000001","experiment":"corridor"}}`
-	answer, err := http.Post(s.url()+"/api/v1/records", "application/x-ndjson", strings.NewReader(line))
+	answer, err := http.Post(s.URL()+"/api/v1/records", "application/x-ndjson", strings.NewReader(line))
 	if err != nil || answer.StatusCode != http.StatusOK {
 		t.Fatalf("records: %v, %v", answer, err)
 	}
@@ -491,7 +418,7 @@ func TestTenThousandConnections(t *testing.T) {
 // memory is what the process has in memory, in bytes.
 func (s *served) memory() int64 {
 	s.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.Cmd.Process.Pid))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -519,7 +446,7 @@ func TestExamplesOfTheAPI(t *testing.T) {
 	ran := 0
 	for _, m := range regexp.MustCompile("(?s)```(bash|python)\n(.*?)\n```").FindAllStringSubmatch(string(text), -1) {
 		program := map[string]string{"bash": "bash", "python": "python3"}[m[1]]
-		script := strings.ReplaceAll(m[2], "http://127.0.0.1:8080", s.url())
+		script := strings.ReplaceAll(m[2], "http://127.0.0.1:8080", s.URL())
 		if script == m[2] || ran >= len(wants) {
 			t.Fatalf("an example that the test does not know: %s", script)
 		}

@@ -50,7 +50,7 @@ type told chan server.Event
 func (s *served) events() told {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url()+"/api/v1/events", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL()+"/api/v1/events", nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}

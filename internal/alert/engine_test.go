@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/greenwave-traffic/greenwave/internal/servetest"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/internal/store/sqlite"
 	"github.com/greenwave-traffic/greenwave/record"
@@ -363,7 +364,7 @@ func TestChannelDownAtFirst(t *testing.T) {
 	h := &hook{down: true}
 	address := serveHook(t, h)
 
-	var log lockedBuffer
+	var log servetest.Output
 	rules := Defaults()
 	rules.GroupSeconds = 0.05
 	rules.Channels = map[string]Channel{"team": {URL: "generic+http://" + address + "/hooks/s3cr3tk3y?template=json"}}
@@ -448,23 +449,6 @@ func start(t *testing.T, e *Engine) (stop func()) {
 	done := make(chan struct{})
 	go func() { defer close(done); e.Run(ctx) }()
 	return func() { cancel(); <-done }
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // Each of the other rules, on records in a database: it fires, and is over when what it

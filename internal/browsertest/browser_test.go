@@ -1,20 +1,17 @@
 package browsertest
 
 import (
-	"bufio"
 	"context"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,6 +22,7 @@ import (
 
 	"github.com/greenwave-traffic/greenwave"
 	"github.com/greenwave-traffic/greenwave/internal/figures"
+	"github.com/greenwave-traffic/greenwave/internal/servetest"
 )
 
 // patience is how long anything may take before a test fails.
@@ -66,12 +64,9 @@ func TestMain(m *testing.M) {
 
 // served is a greenwave serve of its own process.
 type served struct {
-	t    testing.TB
-	args []string
-	env  []string
-	addr string
-	url  string
-	cmd  *exec.Cmd
+	*servetest.Server
+	t   testing.TB
+	url string
 }
 
 // serve starts a server on a free port and waits until it answers.
@@ -89,58 +84,12 @@ func serveFrom(t testing.TB, db string, args ...string) *served {
 // serveWith starts a server with an environment of its own.
 func serveWith(t testing.TB, db string, env []string, args ...string) *served {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	path, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := l.Addr().String()
-	l.Close()
-	s := &served{t: t, addr: addr, url: "http://" + addr, env: env, args: append([]string{"serve", "--listen", addr, "--db", db}, args...)}
-	s.start()
-	t.Cleanup(func() { s.stop(syscall.SIGTERM) })
-	return s
-}
-
-func (s *served) start() {
-	s.t.Helper()
-	path, err := program()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.cmd = exec.Command(path, s.args...)
-	s.cmd.Env = append(os.Environ(), "DATABASE_URL=", "GREENWAVE_DB=", "GREENWAVE_TOKEN=")
-	s.cmd.Env = append(s.cmd.Env, s.env...)
-	out, err := s.cmd.StdoutPipe()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.cmd.Stderr = os.Stderr
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	line := make(chan string, 1)
-	go func() {
-		in := bufio.NewReader(out)
-		first, _ := in.ReadString('\n')
-		line <- first
-		_, _ = io.Copy(io.Discard, in)
-	}()
-	select {
-	case text := <-line:
-		if !strings.HasPrefix(text, "http://") {
-			s.t.Fatalf("greenwave serve said %q", text)
-		}
-	case <-time.After(patience):
-		s.t.Fatal("greenwave serve did not say where it listens")
-	}
-}
-
-func (s *served) stop(how os.Signal) {
-	if s.cmd.ProcessState != nil {
-		return
-	}
-	_ = s.cmd.Process.Signal(how)
-	_ = s.cmd.Wait()
+	s := servetest.StartWith(t, env, path, append([]string{"--db", db}, args...)...)
+	return &served{Server: s, t: t, url: s.URL()}
 }
 
 // get waits until the API answers a path with 200, and returns the body.

@@ -152,13 +152,13 @@ func TestServerGoesAndComes(t *testing.T) {
 	b.visit("/experiments/away?zoom=2,6")
 	b.until("the charts", `document.querySelector(".plot")?.dataset.last === "9"`)
 	b.quiet()
-	s.stop(syscall.SIGKILL)
+	s.Stop(syscall.SIGKILL)
 	b.until("the banner", `!document.getElementById("banner").hidden && document.getElementById("banner").innerText.includes("does not answer") && document.getElementById("live").innerText.includes("not connected")`)
 	b.picture("server-away")
 	for n := 10; n < 14; n++ {
 		episode(t, run, n)
 	}
-	s.start()
+	s.Start()
 	b.until("the banner is gone and the page has caught up", `document.getElementById("banner").hidden && document.querySelector(".plot").dataset.last === "13" && document.getElementById("live").innerText === "live"`)
 	if at := value[string](b, `location.search`); !strings.Contains(at, "zoom=") {
 		t.Errorf("the address is %q: the zoom is lost", at)

@@ -31,7 +31,7 @@ func newWire(t testing.TB, s *served) *wire {
 	}
 	open := make(chan struct{})
 	close(open)
-	w := &wire{url: "http://" + l.Addr().String(), to: s.addr, silent: open, conns: map[net.Conn]bool{}}
+	w := &wire{url: "http://" + l.Addr().String(), to: s.Addr, silent: open, conns: map[net.Conn]bool{}}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {

@@ -56,6 +56,7 @@ var rooms = map[string][]string{
 	"internal/provenance":             {"record", "internal/store", "internal/syncer"},
 	"internal/pythontest":             nil,
 	"internal/safetensors":            nil,
+	"internal/servetest":              nil,
 	"internal/settings":               nil,
 	"internal/store":                  {"record"},
 	"internal/store/pgtest":           nil,

@@ -2,18 +2,18 @@ package pythontest
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/greenwave-traffic/greenwave/internal/servetest"
 )
 
 // TestLive logs with the guide's snippets into a folder that greenwave serve watches.
@@ -25,7 +25,7 @@ func TestLive(t *testing.T) {
 	if err := os.Mkdir(logs, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	base := serve(t, dir, logs)
+	base := servetest.Start(t, program(t), "--watch", logs, "--db", "sqlite:"+filepath.Join(dir, "live.db")).URL()
 
 	cmd := python(t, filepath.Join(here(t), "testdata", "live.py"))
 	cmd.Dir = dir
@@ -79,34 +79,6 @@ func here(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
-}
-
-// serve starts the real server on a free port and returns its address.
-func serve(t *testing.T, dir, watch string) string {
-	t.Helper()
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	cmd := exec.CommandContext(ctx, program(t), "serve", "--watch", watch, "--listen", "127.0.0.1:0", "--db", "sqlite:"+filepath.Join(dir, "live.db"))
-	cmd.Dir = dir
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	said := bufio.NewReader(out)
-	line, err := said.ReadString('\n')
-	t.Cleanup(func() {
-		stop()
-		_, _ = io.Copy(io.Discard, said)
-		_ = cmd.Wait() // it was asked to stop
-	})
-	base, _, _ := strings.Cut(strings.TrimSpace(line), " ")
-	if err != nil || !strings.HasPrefix(base, "http://") {
-		t.Fatalf("the server says %q, %v", line, err)
-	}
-	return base
 }
 
 // waitFor asks until the address has a row, and returns when it was seen.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/greenwave-traffic/greenwave/internal/journal"
+	"github.com/greenwave-traffic/greenwave/internal/servetest"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/internal/store/sqlite"
 	"github.com/greenwave-traffic/greenwave/record"
@@ -212,25 +212,6 @@ func (f *faulty) Apply(ctx context.Context, b store.Batch) (store.Result, error)
 }
 
 // lines collects what a logger writes.
-type lines struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
+type lines struct{ servetest.Output }
 
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.b.String(), text)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
+func (l *lines) count(text string) int { return strings.Count(l.String(), text) }
