@@ -13,6 +13,7 @@ import (
 	"github.com/greenwave-traffic/greenwave/internal/artifact"
 	"github.com/greenwave-traffic/greenwave/internal/doctor"
 	"github.com/greenwave-traffic/greenwave/internal/settings"
+	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/internal/syncer"
 	"github.com/greenwave-traffic/greenwave/internal/words"
 )
@@ -88,11 +89,8 @@ func (c *doctorCmd) subject(ctx context.Context, a *app) (*doctor.Subject, error
 	if variable := a.getenv(warned); variable != "" {
 		s.Database.Warnings = append(s.Database.Warnings, "the secret in --db was visible in the process list for a moment and may be in the shell's history: put it into "+variable+" or a configuration file")
 	}
-	c.files(a, s)
-	s.Models, s.ModelsErr = storeThatIs(a, cmp.Or(c.Models, a.getenv("GREENWAVE_MODELS")))
-	kept, err := storeThatIs(a, cmp.Or(c.Backups, a.getenv("GREENWAVE_BACKUPS")))
-	s.Backups, _ = kept.(artifact.Shelf)
-	s.BackupsErr = err
+	configured(a, s, c.Rules)
+	stores(a, s, c.Models, c.Backups)
 	if err := c.server(a, s); err != nil {
 		return nil, err
 	}
@@ -103,6 +101,14 @@ func (c *doctorCmd) subject(ctx context.Context, a *app) (*doctor.Subject, error
 		}
 	}
 	return s, nil
+}
+
+// stores opens the stores of models and backups that flags or the environment name.
+func stores(a *app, s *doctor.Subject, models, backups string) {
+	s.Models, s.ModelsErr = storeThatIs(a, cmp.Or(models, a.getenv("GREENWAVE_MODELS")))
+	kept, err := storeThatIs(a, cmp.Or(backups, a.getenv("GREENWAVE_BACKUPS")))
+	s.Backups, _ = kept.(artifact.Shelf)
+	s.BackupsErr = err
 }
 
 // storeThatIs opens a store of files, and makes none: a folder that is not there is what
@@ -119,16 +125,31 @@ func storeThatIs(a *app, where string) (artifact.Store, error) {
 	return (&modelsFlag{Models: where}).open(a)
 }
 
-// files finds the configuration files and reads them for what is wrong with them.
-func (c *doctorCmd) files(a *app, s *doctor.Subject) {
+// doctor makes the checks that a server can make of itself.
+func (c *serveCmd) doctor(ctx context.Context, a *app, st store.Store, engine *alert.Engine) (doctor.Examination, error) {
+	db, err := settings.Load(settings.Input{DB: a.cli.DB, Config: a.cli.Config, Lookup: a.env})
+	s := &doctor.Subject{
+		Database: db, DatabaseErr: err, Store: st, Environ: os.Environ(), OnServer: true, Alerting: engine.State,
+		Version: programVersion(), Now: a.now,
+	}
+	if len(c.Watch) > 0 {
+		s.Dir, s.Further = c.Watch[0], c.Watch[1:]
+	}
+	configured(a, s, c.Rules)
+	stores(a, s, c.Models, "")
+	return doctor.Examine(ctx, s, doctor.Selection{})
+}
+
+// configured finds the configuration files and reads them for what is wrong with them.
+func configured(a *app, s *doctor.Subject, rulesFile string) {
 	if path := cmp.Or(a.cli.Config, settings.DefaultFile); isFile(path) {
 		s.Files = append(s.Files, doctor.File{Path: path, Secret: holdsPassword(path)})
 	}
-	path := cmp.Or(c.Rules, alert.DefaultFile)
-	if c.Rules == "" && !isFile(path) {
+	path := cmp.Or(rulesFile, alert.DefaultFile)
+	if rulesFile == "" && !isFile(path) {
 		return
 	}
-	rules, err := alert.Load(c.Rules, a.env)
+	rules, err := alert.Load(rulesFile, a.env)
 	if err != nil {
 		s.Faults = append(s.Faults, err)
 	}
@@ -178,7 +199,7 @@ var headings = map[doctor.Phase]string{doctor.Before: "Before the training", doc
 
 // checks prints a report: for each check a line with what was found, and below it what
 // was looked at; of what is not fine also why it matters and how to mend it.
-func (a *app) checks(r doctor.Report) {
+func (a *app) checks(r doctor.Examination) {
 	a.printf("%s\n", visible(r.Database))
 	const indent = 17
 	width := max(40, min(a.width, 100)) - indent

@@ -14,6 +14,7 @@ import (
 
 	"github.com/greenwave-traffic/greenwave/internal/access"
 	"github.com/greenwave-traffic/greenwave/internal/alert"
+	"github.com/greenwave-traffic/greenwave/internal/doctor"
 	"github.com/greenwave-traffic/greenwave/internal/importer"
 	"github.com/greenwave-traffic/greenwave/internal/server"
 	"github.com/greenwave-traffic/greenwave/internal/store"
@@ -105,6 +106,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		},
 		Store: st, Tokens: tokens, Desk: desk, Sessions: a.sessions(desk), Hosts: hosts, Syncs: w.reports, Networks: &server.Networks{File: c.Net},
 		Alerting:  func() alert.State { return engine.State() },
+		Doctor:    func(ctx context.Context) (doctor.Examination, error) { return c.doctor(ctx, a, st, engine) },
 		Listeners: c.Listeners, Version: programVersion(), Logger: a.logger(), Now: a.now,
 	})
 	w.changed = s.Changed

@@ -42,6 +42,7 @@ func TestPages(t *testing.T) {
 		{"alerts", "/alerts", `document.body.innerText.includes("bad loss")`},
 		{"alerts-all", "/alerts?all=1&experiment=corridor-s1", `document.body.innerText.includes("bad loss")`},
 		{"system", "/system", `document.body.innerText.includes("followed by this server")`},
+		{"checks", "/system/checks", `document.querySelectorAll("main li.alert").length >= 10 && document.body.innerText.includes("security")`},
 		{"nowhere", "/nowhere", `document.body.innerText.includes("no such page")`},
 	}
 	for _, l := range []look{desktop, phone} {
@@ -72,6 +73,7 @@ func TestPages(t *testing.T) {
 			{"no-experiments", "/", `document.body.innerText.includes("No experiments yet")`},
 			{"no-alerts", "/alerts", `document.body.innerText.includes("Nothing is wrong")`},
 			{"empty-system", "/system", `document.body.innerText.includes("--watch DIR")`},
+			{"empty-checks", "/system/checks", `document.body.innerText.includes("follows no folder")`},
 		} {
 			b.visit(p.path)
 			b.until(p.name, p.ready)

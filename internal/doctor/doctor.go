@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/greenwave-traffic/greenwave/internal/words"
 )
 
 // Status is what a check came to.
@@ -61,8 +63,8 @@ type Finding struct {
 // MaxDetails is how many details a finding has at most; its text has the counts.
 const MaxDetails = 20
 
-// Report is what all checks say.
-type Report struct {
+// Examination is what all checks say.
+type Examination struct {
 	At         time.Time `json:"at"`
 	Version    string    `json:"version"`
 	Database   string    `json:"database"` // without secrets
@@ -127,13 +129,13 @@ func Choose(sel Selection) ([]Check, error) {
 }
 
 // Examine makes the checks of a selection one after the other.
-func Examine(ctx context.Context, s *Subject, sel Selection) (Report, error) {
+func Examine(ctx context.Context, s *Subject, sel Selection) (Examination, error) {
 	chosen, err := Choose(sel)
 	if err != nil {
-		return Report{}, err
+		return Examination{}, err
 	}
 	s.prepare()
-	r := Report{At: s.Now().UTC(), Version: s.Version, Database: s.Database.Name, Phases: sel.Phases, Checks: []Finding{}}
+	r := Examination{At: s.Now().UTC(), Version: s.Version, Database: s.Database.Name, Phases: sel.Phases, Checks: []Finding{}}
 	if len(r.Phases) == 0 {
 		r.Phases = Phases
 	}
@@ -156,7 +158,7 @@ func Examine(ctx context.Context, s *Subject, sel Selection) (Report, error) {
 
 func (c Check) run(ctx context.Context, s *Subject, fix bool) Finding {
 	began := time.Now()
-	f := c.look(ctx, s)
+	f := c.within(ctx, s)
 	if fix && c.fix != nil && (f.Status == Failed || f.Status == Warning) && f.Fixable {
 		did, err := c.fix(ctx, s)
 		if err == nil {
@@ -181,6 +183,23 @@ func (c Check) run(ctx context.Context, s *Subject, fix bool) Finding {
 	return f
 }
 
+// checkTime is how long a check of a server may take.
+const checkTime = 10 * time.Second
+
+// within makes a check; on a server it must end soon, whatever the size of the database.
+func (c Check) within(ctx context.Context, s *Subject) Finding {
+	if !s.OnServer {
+		return c.look(ctx, s)
+	}
+	own, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	f := c.look(own, s)
+	if own.Err() != nil && ctx.Err() == nil && f.Status != OK {
+		return notChecked(f.LookedAt, "it took longer than "+words.Duration(checkTime)+", which is all that a server takes for it", "greenwave doctor --only "+c.Name+" takes its time")
+	}
+	return f
+}
+
 // phaseIn is the phase under which a check is shown: its own, or another that was chosen.
 func (c Check) phaseIn(chosen []Phase) Phase {
 	for _, p := range c.Phases {
@@ -191,7 +210,7 @@ func (c Check) phaseIn(chosen []Phase) Phase {
 	return c.Phases[0]
 }
 
-func (r *Report) add(f Finding) {
+func (r *Examination) add(f Finding) {
 	r.Checks = append(r.Checks, f)
 	switch f.Status {
 	case OK:
@@ -205,8 +224,21 @@ func (r *Report) add(f Finding) {
 	}
 }
 
+// Of is the part of an examination that belongs to a phase.
+func (r Examination) Of(phase Phase) Examination {
+	part := Examination{At: r.At, Version: r.Version, Database: r.Database, Phases: []Phase{phase}, Checks: []Finding{}}
+	for _, f := range r.Checks {
+		i := slices.IndexFunc(Checks, func(c Check) bool { return c.Name == f.Check })
+		if i >= 0 && slices.Contains(Checks[i].Phases, phase) {
+			f.Phase = phase
+			part.add(f)
+		}
+	}
+	return part
+}
+
 // Worst is the worst state in a report.
-func (r Report) Worst() Status {
+func (r Examination) Worst() Status {
 	switch {
 	case r.Failed > 0:
 		return Failed

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -61,12 +62,28 @@ const (
 	timeWarns = 24 * time.Hour
 )
 
-// journalRoom looks whether the disk of the runs takes writes, and for how long.
+// journalRoom looks whether the disk of the runs takes writes, and for how long; of
+// several folders the worst counts.
 func journalRoom(ctx context.Context, s *Subject) Finding {
-	dir := s.Dir
-	if dir == "" {
+	switch {
+	case s.Dir == "" && s.OnServer:
+		return notChecked("no folder of runs", "this server follows no folder: the journals are where the trainers are", "greenwave doctor --only journal on the trainer's machine, or greenwave serve --watch DIR")
+	case s.Dir == "":
 		return notChecked("no folder of runs", "no folder was named, and there is no runs here", "give it with --dir DIR")
 	}
+	order := []Status{OK, NotChecked, Warning, Failed}
+	worst := roomOf(ctx, s, s.Dir)
+	for _, dir := range s.Further {
+		f := roomOf(ctx, s, dir)
+		if slices.Index(order, f.Status) > slices.Index(order, worst.Status) {
+			f, worst = worst, f
+		}
+		worst.Details = append(worst.Details, f.LookedAt+": "+f.Status.String()+", "+f.Found)
+	}
+	return worst
+}
+
+func roomOf(ctx context.Context, s *Subject, dir string) Finding {
 	looked := "the folder " + dir + " and its disk"
 	info, err := os.Stat(dir)
 	switch {
@@ -150,10 +167,17 @@ func writeOnce(dir string) (time.Duration, error) {
 }
 
 func makeFolder(_ context.Context, s *Subject) (string, error) {
-	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
-		return "", err
+	var made []string
+	for _, dir := range append([]string{s.Dir}, s.Further...) {
+		if fileExists(dir) {
+			continue
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return "", err
+		}
+		made = append(made, filepath.Clean(dir))
 	}
-	return "made " + filepath.Clean(s.Dir), nil
+	return "made " + strings.Join(made, ", "), nil
 }
 
 // Limits of a machine on which a training runs.

@@ -26,6 +26,7 @@ type Subject struct {
 	Faults  []error  // what is wrong with them and with settings beyond the database
 
 	Dir        string                                      // folder of runs
+	Further    []string                                    // more such folders, of a server
 	Sources    func(dir string) ([]syncer.Source, []error) // what is in it; nil: journals and files are not looked at
 	Experiment string                                      // only this one, in checks of what was recorded; empty: all
 	Exports    string                                      // folder of exports

@@ -65,7 +65,7 @@ var rooms = map[string][]string{
 	"internal/store/sqlite":           {"record", "internal/store"},
 	"internal/store/storetest":        {"record", "internal/store"},
 	"internal/series":                 {"record", "internal/store"},
-	"internal/server":                 {"record", "internal/access", "internal/alert", "internal/comparison", "internal/dashboard", "internal/series", "internal/store", "internal/syncer", "internal/wire"},
+	"internal/server":                 {"record", "internal/access", "internal/alert", "internal/comparison", "internal/dashboard", "internal/doctor", "internal/series", "internal/settings", "internal/store", "internal/syncer", "internal/wire"},
 	"internal/dashboard":              nil,
 	"internal/sumo":                   {"internal/traci"},
 	"internal/syncer":                 {"record", "internal/journal", "internal/store"},

@@ -138,7 +138,7 @@ func TestAnotherTenant(t *testing.T) {
 			}
 			asked := 0
 			for _, rt := range l.server.routes() {
-				if rt.Stream || strings.HasSuffix(rt.Path, "/openapi.json") || rt.Path == "/metrics" {
+				if rt.Stream || strings.HasSuffix(rt.Path, "/openapi.json") || strings.HasSuffix(rt.Path, "/doctor") || rt.Path == "/metrics" {
 					continue
 				}
 				for _, ref := range []string{"hers-secret", e.ID} {
@@ -181,8 +181,10 @@ func TestAnotherTenant(t *testing.T) {
 			if code, text := l.ask("GET", "/api/v1/dead-letters", hers, ""); code != 200 || strings.Count(text, `"seq"`) != 1 {
 				t.Errorf("her dead letters: %d %s", code, text)
 			}
-			if code, _ := l.ask("GET", "/metrics", his, ""); code != 403 {
-				t.Errorf("metrics: %d", code)
+			for _, path := range []string{"/metrics", "/api/v1/doctor"} {
+				if code, _ := l.ask("GET", path, his, ""); code != 403 {
+					t.Errorf("%s: %d", path, code)
+				}
 			}
 			l.hearsNothing(his, e.ID)
 		})

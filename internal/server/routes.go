@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 
+	"github.com/greenwave-traffic/greenwave/internal/doctor"
 	"github.com/greenwave-traffic/greenwave/internal/wire"
 	"github.com/greenwave-traffic/greenwave/record"
 )
@@ -108,6 +109,8 @@ func (s *Server) routes() []Route {
 		{Method: "GET", Path: api + "/alerts", Summary: "Alerts, newest first.", Result: Alerts{}, Params: []Param{page("100", "1000")[0], ofExperiment, {Name: "open", Type: "boolean", Doc: "Only those that are not resolved."}}, handler: s.listAlerts},
 		{Method: "POST", Path: api + "/alerts/{alert}/silence", Summary: "Send nothing about an alert for some hours.", Body: Silencing{}, handler: s.silenceAlert},
 		{Method: "GET", Path: api + "/system", Summary: "The pipeline from journals to readers: rates, lags, sizes.", Result: System{}, handler: s.system},
+		{Method: "GET", Path: api + "/doctor", Summary: "The checks of the deployment checklist that a server can make, no older than a minute. It needs a token for all experiments that is nobody's own.", Result: doctor.Examination{},
+			Params: []Param{{Name: "phase", Type: "string", OneOf: []string{"before", "during", "after"}, Doc: "Only this part of the checklist; all unless it is given."}}, handler: s.showExamination},
 
 		{Method: "POST", Path: api + "/records", Summary: "Store records of a run: lines of a journal, plain, gzip or zstd. A body that cannot be read is refused whole; of one that can, each record is stored, superseded or refused, and what was sent before is known again.",
 			BodyType: "application/x-ndjson", Body: wire.Line{}, Result: wire.Receipt{}, Params: []Param{

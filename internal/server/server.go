@@ -15,6 +15,8 @@ import (
 	"github.com/greenwave-traffic/greenwave/internal/access"
 	"github.com/greenwave-traffic/greenwave/internal/alert"
 	"github.com/greenwave-traffic/greenwave/internal/dashboard"
+	"github.com/greenwave-traffic/greenwave/internal/doctor"
+	"github.com/greenwave-traffic/greenwave/internal/settings"
 	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/internal/syncer"
 )
@@ -41,6 +43,9 @@ type Options struct {
 	Changed func(experimentIDs []string)
 	// Alerting says how the rules of this process do; nil when it evaluates none.
 	Alerting func() alert.State
+	// Doctor makes the checks of the deployment checklist that a server can make; nil:
+	// those of the database alone. It is called once a minute at most.
+	Doctor func(context.Context) (doctor.Examination, error)
 	// Networks are drawings of road networks by SHA-256 of their file.
 	Networks *Networks
 	Version  string
@@ -75,6 +80,7 @@ type Server struct {
 	tries, renewals rates
 	meters          *meters
 	conns           connections
+	examined        examinations
 	// writeTime is how long a listener that takes nothing is borne. Its browser
 	// comes back by itself with the number of the last event that it got.
 	writeTime time.Duration
@@ -101,6 +107,12 @@ func New(opt Options) *Server {
 	if opt.Networks == nil {
 		opt.Networks = &Networks{}
 	}
+	if opt.Doctor == nil {
+		opt.Doctor = func(ctx context.Context) (doctor.Examination, error) {
+			about := settings.Database{URL: opt.Store.Name(), Name: opt.Store.Name()}
+			return doctor.Examine(ctx, &doctor.Subject{Store: opt.Store, Database: about, OnServer: true, Version: opt.Version, Now: opt.Now}, doctor.Selection{})
+		}
+	}
 	if opt.MaxBody == 0 {
 		opt.MaxBody = 32 << 20
 	}
@@ -115,6 +127,7 @@ func New(opt Options) *Server {
 	}
 	most := opt.bound()
 	s := &Server{opt: opt, writeTime: writeTime, hub: newHub(), began: opt.Now(), ingests: make(chan struct{}, opt.Ingests), comparisons: make(chan struct{}, comparing)}
+	s.examined.turn = make(chan struct{}, 1)
 	s.rates.perSecond, s.conns.most = opt.Rate, most
 	s.tries.perSecond, s.tries.most = 1.0/12, 10
 	s.renewals.perSecond, s.renewals.most = 2, 60

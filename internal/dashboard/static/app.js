@@ -17,6 +17,7 @@ const routes = [
 	[/^\/compare\/tests$/, later("./page-tests.js", "tests")],
 	[/^\/alerts$/, later("./page-alerts.js", "alerts")],
 	[/^\/system$/, later("./page-system.js", "system")],
+	[/^\/system\/checks$/, later("./page-checks.js", "checks")],
 	[/^\/login$/, later("./page-login.js", "login")],
 ];
 

@@ -3,12 +3,16 @@ import { get, path } from "./api.js";
 import { onChange, throttle } from "./live.js";
 import { number, count, bytes, age, span } from "./format.js";
 
+// parts are the two halves of the page: the way of the data, and the checklist.
+export const parts = (here) => h("nav", { class: "tabs", "aria-label": "System" },
+	[["pipeline", "/system", "Pipeline"], ["checks", "/system/checks", "Checks"]].map(([name, href, title]) => h("a", { href, "aria-current": here === name && "page" }, title)));
+
 // system draws the pipeline: what is red is where it hurts.
 export function system(view) {
 	document.title = "System – Greenwave";
 	let gone = false, before = null;
 	const pipe = h("div", { class: "pipe" }), host = h("div"), trouble = h("div");
-	put(view, h("h1", {}, "System"), trouble, pipe, host);
+	put(view, h("h1", {}, "System"), parts("pipeline"), trouble, pipe, host);
 	const load = throttle(async () => {
 		try {
 			const [s, health, dead] = await Promise.all([get("/system"), get("/health"), get("/dead-letters", { limit: 50 })]);
