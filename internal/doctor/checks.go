@@ -24,7 +24,7 @@ var Checks = []Check{
 	},
 	{
 		Name: "security", Phases: []Phase{Before}, Line: "Row level security enabled",
-		Why: "everybody with the project's public key reaches the database; only the policies decide what they see and change",
+		Why: "whoever reaches the database, with a project's public key or an account of this machine, sees and changes what policies or file modes let them",
 		Fix: "lays the policies and grants again (greenwave_protect_all), or takes an SQLite file away from other users", look: security, fix: protect,
 	},
 	{

@@ -145,7 +145,10 @@ func growth(runs []journal.Info) (rate float64, of string) {
 		}
 	}
 	if live > 0 {
-		return rate, words.Of(live, "run") + " that is being written"
+		if live == 1 {
+			return rate, "the run that is being written"
+		}
+		return rate, words.Of(live, "run") + " that are being written"
 	}
 	return last, "the last run"
 }
