@@ -103,26 +103,23 @@ func (c *doctorCmd) subject(ctx context.Context, a *app) (*doctor.Subject, error
 	return s, nil
 }
 
-// stores opens the stores of models and backups that flags or the environment name.
+// stores opens the stores of models and backups that flags or the environment name. It
+// makes none: a folder that is not there is what a check wants to know.
 func stores(a *app, s *doctor.Subject, models, backups string) {
-	s.Models, s.ModelsErr = storeThatIs(a, cmp.Or(models, a.getenv("GREENWAVE_MODELS")))
-	kept, err := storeThatIs(a, cmp.Or(backups, a.getenv("GREENWAVE_BACKUPS")))
-	s.Backups, _ = kept.(artifact.Shelf)
-	s.BackupsErr = err
-}
-
-// storeThatIs opens a store of files, and makes none: a folder that is not there is what
-// a check wants to know. Nil is a store that nobody named.
-func storeThatIs(a *app, where string) (artifact.Store, error) {
-	if dir := strings.TrimPrefix(where, "file://"); where != "" && !strings.Contains(dir, "://") {
-		if _, err := os.Stat(dir); err != nil {
-			return nil, err
+	open := func(where, variable, what, docs string) (artifact.Shelf, error) {
+		where = cmp.Or(where, a.getenv(variable))
+		if dir := strings.TrimPrefix(where, "file://"); where != "" && !strings.Contains(dir, "://") {
+			if _, err := os.Stat(dir); err != nil {
+				return nil, err
+			}
 		}
+		return a.openShelf(where, variable, what, docs)
 	}
-	if where == "" {
-		return nil, nil
+	shelf, err := open(models, "GREENWAVE_MODELS", "models", "docs/checkpoints.md")
+	if s.ModelsErr = err; shelf != nil {
+		s.Models = shelf
 	}
-	return (&modelsFlag{Models: where}).open(a)
+	s.Backups, s.BackupsErr = open(backups, "GREENWAVE_BACKUPS", "backups", "docs/backup.md")
 }
 
 // doctor makes the checks that a server can make of itself.

@@ -29,7 +29,7 @@ const (
 // backups looks whether there is one of this database that is young, whole and was
 // brought back before.
 func backups(ctx context.Context, s *Subject) Finding {
-	const take = "greenwave backup takes one; deploy/ has a timer that does so every night"
+	const take = "greenwave backup takes one: let a timer do it every night (docs/backup.md)"
 	looked := "no store of backups"
 	switch {
 	case s.BackupsErr != nil:
@@ -37,7 +37,7 @@ func backups(ctx context.Context, s *Subject) Finding {
 	case s.Backups == nil && s.Database.Server():
 		return notChecked(looked, "records go to a server, whose database is backed up where it is", "open the server's own page System, Checks")
 	case s.Backups == nil:
-		return failed(looked, "no place for backups is named, so there are none that greenwave knows of", "set GREENWAVE_BACKUPS to a folder of another machine or a bucket; "+take)
+		return failed(looked, "no place for backups is named, so there are none that greenwave knows of", "set GREENWAVE_BACKUPS to a bucket or a folder on another machine; "+take)
 	}
 	looked = "the manifests and files in " + s.Backups.Name()
 	all, err := backup.List(ctx, s.Backups)
@@ -68,7 +68,7 @@ func backups(ctx context.Context, s *Subject) Finding {
 	found := fmt.Sprintf("the latest, %s, was taken %s ago and holds %s", latest.ID, words.Duration(age), words.Of(m.Experiments, "experiment"))
 	if !s.OnServer {
 		if _, err := artifact.Fetch(ctx, s.Backups, m.File.SHA256, io.Discard); err != nil {
-			return failed(looked, "the file of the latest backup is not whole: "+oneLine(err.Error()), "take another now: greenwave backup create", bad...)
+			return failed(looked, "the file of the latest backup is not whole: "+oneLine(err.Error()), "take another now: greenwave backup", bad...)
 		}
 		found += fmt.Sprintf("; its file (%s) was read just now and has the SHA-256 of its manifest", words.Size(m.File.Size))
 	}
@@ -83,7 +83,7 @@ func backups(ctx context.Context, s *Subject) Finding {
 	case s.Now().Sub(proven.At) > provenFor:
 		return warning(looked, found+"; one was last brought back "+words.Ago(s.Now(), proven.At), "greenwave backup verify", bad...)
 	case len(bad) > 0:
-		return warning(looked, found+"; "+words.Of(len(bad), "other")+" cannot be restored", "greenwave backup list says why; greenwave backup prune makes room", bad...)
+		return warning(looked, found+"; "+words.Of(len(bad), "other")+" cannot be restored", "greenwave backup list says why; greenwave backup --keep 14 makes room", bad...)
 	}
 	return ok(looked, found+"; one was brought back and compared "+words.Ago(s.Now(), proven.At))
 }

@@ -101,7 +101,9 @@ func TestBackup(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.is(p.check("backup"), doctor.Warning, "not in the store")
-		p.Database.Name = "another"
+		another := folder(p.T)
+		p.Backups, p.Database.Name = another, "another"
+		p.backedUp(another, 6, time.Hour, nil)
 		p.is(p.check("backup"), doctor.Failed, "only of other databases")
 	})
 }

@@ -59,6 +59,9 @@ func (s *Subject) prepare() {
 	if s.Host == nil {
 		s.Host = measureHost
 	}
+	if s.Store != nil {
+		s.Database.Name = s.Store.Name() // as backups and servers call it: without the user
+	}
 	if s.Database.Name == "" {
 		s.Database.Name = "no database"
 	}

@@ -25,10 +25,10 @@ func TestDashboard(t *testing.T) {
 	p.is(p.check("dashboard"), doctor.NotChecked, "--server")
 	p.watched(server.Options{Tokens: []string{"a-long-token-of-ours"}})
 	p.is(p.check("dashboard"), doctor.OK, "it answers in", "version v1")
-	name := p.Database.Name
-	p.Database.Name = "postgres://elsewhere/db"
-	p.is(p.check("dashboard"), doctor.Warning, "shows "+name)
-	p.Database.Name = name
+	mine := p.Store
+	p.Store = onSQLite(t).Store
+	p.is(p.check("dashboard"), doctor.Warning, "shows "+mine.Name())
+	p.Store = mine
 	path, _ := p.Database.SQLite()
 	if err := os.Rename(path, path+".away"); err != nil {
 		t.Fatal(err)

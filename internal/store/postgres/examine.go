@@ -129,9 +129,9 @@ func (s *Store) way(ctx context.Context, conn *pgxpool.Conn) (string, error) {
 // Protect lays policies and grants again: see store.Examiner.
 func (s *Store) Protect(ctx context.Context) error {
 	err := s.inTx(ctx, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error {
-		// A cluster whose policies have the second form keeps it.
+		// A cluster whose policies have the form without subselects keeps it.
 		_, err := tx.Exec(ctx, `SELECT greenwave_protect_all(EXISTS (SELECT 1 FROM pg_policies
-			WHERE schemaname = current_schema() AND policyname LIKE 'greenwave\_%' AND qual LIKE '%shared_experiments(%'))`)
+			WHERE schemaname = current_schema() AND policyname LIKE 'greenwave\_%' AND qual ~ 'created_by = (auth\.)?uid\(\)'))`)
 		return err
 	})
 	return s.wrap("lay the policies", err)

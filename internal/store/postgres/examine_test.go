@@ -118,6 +118,30 @@ func TestWhatIsNotOfGreenwaveIsFound(t *testing.T) {
 	}
 }
 
+// Laying the policies again keeps their form, of which a sharded cluster has its own.
+func TestProtectKeepsTheForm(t *testing.T) {
+	url := pgtest.Database(t)
+	s := migrated(t, url)
+	conn := connect(t, url)
+	all := func() string {
+		return value[string](t, conn, `SELECT string_agg(tablename || policyname || cmd || coalesce(qual, '') || coalesce(with_check, ''), E'\n' ORDER BY tablename, policyname) FROM pg_policies`)
+	}
+	forms := map[bool]string{}
+	for _, sharded := range []bool{false, true} {
+		execute(t, conn, `SELECT greenwave_protect_all($1)`, sharded)
+		forms[sharded] = all()
+		if err := s.Protect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if all() != forms[sharded] {
+			t.Errorf("sharded %v: the policies have another form", sharded)
+		}
+	}
+	if forms[false] == forms[true] {
+		t.Error("there is only one form")
+	}
+}
+
 func TestConnectionIsMeasured(t *testing.T) {
 	server := pgtest.Shared(t)
 	url := server.Database(t)
