@@ -11,7 +11,7 @@ const phases = [["before", "Before the training"], ["during", "During the traini
 export function checks(view) {
 	document.title = "Checks – Greenwave";
 	let gone = false;
-	const sum = h("p", { class: "soft", style: { minHeight: "22px" } }, "Looking …"), host = h("div", { style: { minHeight: "900px" } });
+	const sum = h("p", { class: "soft wrap", style: { minHeight: "22px" } }, "Looking …"), host = h("div", { style: { minHeight: "900px" } });
 	put(view, h("h1", {}, "System"), parts("checks"), sum, host);
 
 	function line(f) {
