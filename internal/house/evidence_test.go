@@ -10,7 +10,7 @@ import (
 var (
 	namedTest    = regexp.MustCompile("`(Test\\w+)`")
 	namedCommand = regexp.MustCompile("`greenwave ([a-z]+(?: [a-z]+)?)")
-	namedCheck   = regexp.MustCompile("greenwave doctor --only (\\w+)")
+	namedCheck   = regexp.MustCompile(`greenwave doctor --only (\w+)`)
 )
 
 // The tests, commands and checks that docs/supabase.md names for the lines of the guide
