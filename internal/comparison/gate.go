@@ -102,9 +102,7 @@ type Condition struct {
 
 // Failed are the conditions that are not met, in words.
 func (d *Decision) Failed() (list []string) {
-	for _, u := range d.Unlike {
-		list = append(list, u)
-	}
+	list = append(list, d.Unlike...)
 	for _, c := range d.Conditions {
 		if !c.Met {
 			list = append(list, c.Why)
