@@ -85,6 +85,8 @@ type examined struct {
 	c store.Connection
 }
 
+func (e examined) Name() string { return "postgres:elsewhere" }
+
 func (e examined) Connection(context.Context, func() time.Time) (store.Connection, error) {
 	return e.c, nil
 }
