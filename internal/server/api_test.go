@@ -274,8 +274,11 @@ func TestStrangers(t *testing.T) {
 	a := locked.ask("POST", "/api/v1/login", []byte(fmt.Sprintf(`{"token":%q}`, token)))
 	res := http.Response{Header: a.header}
 	cookies := res.Cookies()
-	if a.status != 204 || len(cookies) == 0 || cookies[0].Name != "greenwave_token" || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteStrictMode {
+	if a.status != 204 || len(cookies) != 2 || cookies[0].Name != "greenwave_token" || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteStrictMode {
 		t.Fatalf("the cookie is %v", cookies)
+	}
+	if past := cookies[1]; past.Name != "greenwave_refresh" || past.Value != "" || past.MaxAge >= 0 {
+		t.Errorf("beside the token's cookie: %v, want an earlier session's taken away", past)
 	}
 	for _, head := range [][]string{{"Cookie", cookies[0].Name + "=" + cookies[0].Value}, {"Authorization", "Bearer " + token}} {
 		if a := locked.ask("GET", "/api/v1/experiments", nil, head...); a.status != 200 {

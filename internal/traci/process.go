@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -18,6 +19,8 @@ type Options struct {
 	Args    []string      // SUMO's options: network, routes, seed, …
 	Dir     string        // working folder; default the caller's
 	Timeout time.Duration // for the start and for each exchange; default one minute
+
+	port func(context.Context) (int, error) // instead of freePort, for tests
 }
 
 // ErrNoProgram means that SUMO is not installed.
@@ -80,18 +83,35 @@ func Start(ctx context.Context, opt Options) (*Process, error) {
 	}
 	for attempt := 1; ; attempt++ {
 		p, err := start(ctx, program, opt)
-		var failed *ProcessError
-		taken := errors.As(err, &failed) && strings.Contains(failed.Stderr, "Address already in use")
-		if err == nil || !taken || attempt == startAttempts {
+		if err == nil || !taken(err) || attempt == startAttempts {
 			return p, err
 		}
 	}
 }
 
+// taken reports whether somebody else has the port: SUMO says so, or whoever answered
+// broke the connection off while SUMO had not even come to listen.
+func taken(err error) bool {
+	failed, ok := errors.AsType[*ProcessError](err)
+	if !ok {
+		return false
+	}
+	stranger := failed.Exit == "" && errors.Is(err, ErrBroken) && !errors.Is(err, os.ErrDeadlineExceeded)
+	return stranger || strings.Contains(failed.Stderr, "Address already in use")
+}
+
 func start(ctx context.Context, program string, opt Options) (*Process, error) {
-	port, err := freePort(ctx)
+	choose := opt.port
+	if choose == nil {
+		choose = freePort
+	}
+	port, err := choose(ctx)
 	if err != nil {
 		return nil, err
+	}
+	held, err := reserve(port)
+	if err != nil {
+		return nil, &ProcessError{Err: ErrNotStarted, Stderr: "Address already in use"}
 	}
 	args := append([]string{"--remote-port", strconv.Itoa(port), "--num-clients", "1"}, opt.Args...)
 	p := &Process{stderr: &tail{limit: 16 << 10}, done: make(chan struct{})}
@@ -100,10 +120,12 @@ func start(ctx context.Context, program string, opt Options) (*Process, error) {
 	p.cmd.Stderr = p.stderr
 	dieWithParent(p.cmd)
 	if err := p.cmd.Start(); err != nil {
+		_ = held.Close()
 		return nil, fmt.Errorf("start %s: %w", program, err)
 	}
 	go func() {
 		p.exit = p.cmd.Wait()
+		_ = held.Close()
 		close(p.done)
 	}()
 	conn, err := p.connect(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), opt.Timeout)

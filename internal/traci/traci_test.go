@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -237,6 +238,61 @@ func TestAHangingSUMOMeetsTheDeadline(t *testing.T) {
 	}
 	p.Stop()
 	p.Stop()
+}
+
+// Somebody else listens on the port before SUMO does, and breaks off: another port is
+// tried. A port that is reserved for another SUMO is left alone.
+func TestATakenPortIsLeft(t *testing.T) {
+	stranger, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		if c, err := stranger.Accept(); err == nil {
+			_ = c.Close()
+		}
+	}()
+	theirs := stranger.Addr().(*net.TCPAddr).Port
+	reserved, err := freePort(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := reserve(reserved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	// On the stranger's port SUMO takes its time.
+	slow := filepath.Join(t.TempDir(), "sumo")
+	script := fmt.Sprintf("#!/bin/sh\n[ \"$2\" = %d ] && exec tail -f /dev/null\nexec sumo \"$@\"\n", theirs)
+	if err := os.WriteFile(slow, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ports := []int{theirs, reserved}
+	p, err := Start(t.Context(), Options{Program: slow, Timeout: 20 * time.Second, Args: []string{
+		"-n", "../../scenarios/single/single.net.xml", "-r", "../../scenarios/single/single.rou.xml", "--no-step-log", "--xml-validation", "never",
+	}, port: func(ctx context.Context) (int, error) {
+		if len(ports) == 0 {
+			return freePort(ctx)
+		}
+		port := ports[0]
+		ports = ports[1:]
+		return port, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Stop()
+	<-answered
+	if len(ports) != 0 {
+		t.Errorf("%d of the ports were not tried", len(ports))
+	}
+	if err := p.Step(t.Context(), 0, nil); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestWrongInputIsToldInSUMOsWords(t *testing.T) {
