@@ -233,38 +233,44 @@ type scratchFlag struct {
 type backupVerifyCmd struct {
 	Ref         string `arg:"" name:"backup" optional:"" default:"latest" help:"Which one: its id, the beginning of it, or latest."`
 	scratchFlag `embed:""`
-	keyFlags    `embed:""`
-	backupsFlag `embed:""`
-	spoolFlag   `embed:""`
+	sourceFlags `embed:""`
 }
 
 // Run restores a backup elsewhere and compares.
 func (c *backupVerifyCmd) Run(ctx context.Context, a *app) error {
-	key, err := c.key()
+	b, src, err := c.find(ctx, a, c.Ref)
 	if err != nil {
 		return err
 	}
-	from, err := c.open(a)
-	if err != nil {
-		return err
-	}
-	b, err := findBackup(ctx, from, c.Ref)
-	if err != nil {
-		return err
-	}
-	v, err := verifyBackup(ctx, a, c.scratch(a), backup.Source{Store: from, ID: b.ID, Key: key, Spool: c.Spool})
+	v, err := verifyBackup(ctx, a, c.scratch(a), src)
 	if a.cli.JSON && (err == nil || errors.Is(err, errRefused)) {
 		err = errors.Join(a.json(map[string]any{"backup": b.ID, "verified": v}), err)
 	}
 	return err
 }
 
-func findBackup(ctx context.Context, from artifact.Shelf, ref string) (backup.Backup, error) {
+// sourceFlags say where a backup is read from, and with what.
+type sourceFlags struct {
+	keyFlags    `embed:""`
+	backupsFlag `embed:""`
+	spoolFlag   `embed:""`
+}
+
+// find finds a backup, and gives what it is read by.
+func (f *sourceFlags) find(ctx context.Context, a *app, ref string) (backup.Backup, backup.Source, error) {
+	key, err := f.key()
+	if err != nil {
+		return backup.Backup{}, backup.Source{}, err
+	}
+	from, err := f.open(a)
+	if err != nil {
+		return backup.Backup{}, backup.Source{}, err
+	}
 	b, err := backup.Find(ctx, from, ref)
 	if errors.Is(err, backup.ErrNone) {
 		err = next(err, "greenwave backup list shows what is there")
 	}
-	return b, err
+	return b, backup.Source{Store: from, ID: b.ID, Key: key, Spool: f.Spool}, err
 }
 
 // verifyBackup verifies one and says how it ended; what is wrong with the backup itself
@@ -351,22 +357,12 @@ func (c *closing) Discard(ctx context.Context) error {
 type backupRestoreCmd struct {
 	Ref         string `arg:"" name:"backup" help:"Which one: its id, the beginning of it, or latest: the newest of which nothing bad is known."`
 	Replace     bool   `help:"Restore although the database holds rows; they are gone then."`
-	keyFlags    `embed:""`
-	backupsFlag `embed:""`
-	spoolFlag   `embed:""`
+	sourceFlags `embed:""`
 }
 
 // Run restores a backup into the database.
 func (c *backupRestoreCmd) Run(ctx context.Context, a *app) error {
-	key, err := c.key()
-	if err != nil {
-		return err
-	}
-	from, err := c.open(a)
-	if err != nil {
-		return err
-	}
-	b, err := findBackup(ctx, from, c.Ref)
+	b, src, err := c.find(ctx, a, c.Ref)
 	if err != nil {
 		return err
 	}
@@ -384,7 +380,7 @@ func (c *backupRestoreCmd) Run(ctx context.Context, a *app) error {
 			return next(fmt.Errorf("backup %s has tables of version %d, this program knows only %d", b.ID, b.Manifest.SchemaVersion, newest), "use a newer greenwave")
 		}
 	}
-	m, differences, err := backup.Restore(ctx, backup.Source{Store: from, ID: b.ID, Key: key, Spool: c.Spool}, s.(store.Dumper), c.Replace)
+	m, differences, err := backup.Restore(ctx, src, s.(store.Dumper), c.Replace)
 	if errors.Is(err, store.ErrNotEmpty) {
 		return next(err, "--replace restores over it, and what it holds is gone then; take a backup of it first")
 	}

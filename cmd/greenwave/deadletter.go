@@ -129,11 +129,7 @@ func (c *deadletterRetryCmd) Run(ctx context.Context, a *app) error {
 	var sum syncer.RetryReport
 	for _, src := range sources {
 		r, err := s.Retry(ctx, src, db)
-		sum.Tried += r.Tried
-		sum.Stored += r.Stored
-		sum.Superseded += r.Superseded
-		sum.Repeated += r.Repeated
-		sum.Dead += r.Dead
+		sum.Add(r)
 		if err != nil {
 			return fmt.Errorf("%s/%s: %w", visible(src.Run().Experiment), short(src.Run().ID), err)
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/greenwave-traffic/greenwave/internal/store"
+	"github.com/greenwave-traffic/greenwave/internal/words"
 	"github.com/greenwave-traffic/greenwave/record"
 )
 
@@ -95,39 +96,7 @@ func curve(ctx context.Context, s store.Reader, e store.Experiment) (string, err
 		}
 		i++
 	}
-	return spark(sum, n), nil
-}
-
-// spark draws means as blocks of eight heights; a cell without a value is a gap.
-func spark(sum []float64, n []int) string {
-	const blocks = "▁▂▃▄▅▆▇█"
-	heights := []rune(blocks)
-	low, high, first := 0.0, 0.0, true
-	for i := range sum {
-		if n[i] > 0 {
-			v := sum[i] / float64(n[i])
-			if first || v < low {
-				low = v
-			}
-			if first || v > high {
-				high = v
-			}
-			first = false
-		}
-	}
-	var b strings.Builder
-	for i := range sum {
-		switch {
-		case n[i] == 0:
-			b.WriteByte(' ')
-		case high == low:
-			b.WriteRune(heights[3])
-		default:
-			v := sum[i] / float64(n[i])
-			b.WriteRune(heights[min(7, int((v-low)/(high-low)*8))])
-		}
-	}
-	return b.String()
+	return words.Spark(sum, n), nil
 }
 
 // flat lists the members of a JSON object as name=value, by name: databases do not

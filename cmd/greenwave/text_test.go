@@ -74,15 +74,6 @@ func TestProgressBar(t *testing.T) {
 	}
 }
 
-func TestSpark(t *testing.T) {
-	if got := spark([]float64{0, 35, 70, 0}, []int{1, 1, 1, 0}); got != "▁▅█ " {
-		t.Errorf("spark is %q", got)
-	}
-	if got := spark([]float64{3, 3}, []int{1, 1}); got != "▄▄" {
-		t.Errorf("a flat line is %q", got)
-	}
-}
-
 func TestPasswordLeavesTheArguments(t *testing.T) {
 	for variable, args := range map[string][]string{
 		"PGPASSWORD":      {"greenwave", "query", "--db", "postgres://ana:hunter2@h/d?sslmode=require", "SELECT 1"},

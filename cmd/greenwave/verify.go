@@ -42,17 +42,7 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 		if !r.Verified() {
 			wrong++
 		}
-		total.Records += r.Records
-		total.Equal += r.Equal
-		total.Superseded += r.Superseded
-		total.Dead += r.Dead
-		total.NoRow += r.NoRow
-		total.Different += r.Different
-		total.Missing += r.Missing
-		total.Unsynced += r.Unsynced
-		total.Foreign += r.Foreign
-		total.Ahead += r.Ahead
-		total.Chain += r.Chain
+		total.Add(r)
 	}
 	for _, e := range unreadable {
 		a.warnf("%s", oneLine(describe(e)))

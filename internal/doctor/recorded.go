@@ -51,17 +51,7 @@ func data(ctx context.Context, s *Subject) Finding {
 			}
 			details = append(details, line)
 		}
-		sum.Records += r.Records
-		sum.Equal += r.Equal
-		sum.Superseded += r.Superseded
-		sum.Dead += r.Dead
-		sum.NoRow += r.NoRow
-		sum.Different += r.Different
-		sum.Missing += r.Missing
-		sum.Unsynced += r.Unsynced
-		sum.Foreign += r.Foreign
-		sum.Ahead += r.Ahead
-		sum.Chain += r.Chain
+		sum.Add(r)
 	}
 	for _, err := range faults {
 		details = append(details, oneLine(err.Error()))

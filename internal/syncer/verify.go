@@ -110,6 +110,21 @@ func (r VerifyReport) String() string {
 	return b.String()
 }
 
+// Add adds the counts of o to those of r. Faults stay with their run.
+func (r *VerifyReport) Add(o VerifyReport) {
+	r.Records += o.Records
+	r.Equal += o.Equal
+	r.Superseded += o.Superseded
+	r.Dead += o.Dead
+	r.NoRow += o.NoRow
+	r.Different += o.Different
+	r.Missing += o.Missing
+	r.Unsynced += o.Unsynced
+	r.Foreign += o.Foreign
+	r.Ahead += o.Ahead
+	r.Chain += o.Chain
+}
+
 func (r *VerifyReport) fault(f Fault) {
 	if len(r.Faults) < MaxFaults {
 		r.Faults = append(r.Faults, f)

@@ -104,42 +104,37 @@ func (m *model) key(key string) tea.Cmd {
 		m.neighbour(-1)
 	case "right", "l":
 		m.neighbour(1)
-	case "down", "j":
-		m.Scroll++
-	case "up", "k":
-		m.Scroll--
-	case "pgdown", "space":
-		m.Scroll += m.Height - 4
-	case "pgup":
-		m.Scroll -= m.Height - 4
-	case "home", "g":
-		m.Scroll = 0
-	case "end", "G":
-		m.Scroll = 1 << 20 // drawing stops at the last
+	default:
+		m.Scroll = m.moved(key, m.Scroll, 1<<20) // drawing stops at the last
 	}
 	m.Scroll = max(m.Scroll, 0)
 	return nil
 }
 
-func (m *model) listKey(key string) {
+// moved is where a key that moves up or down leads to from a line; end is the last.
+func (m *model) moved(key string, at, end int) int {
 	switch key {
 	case "down", "j":
-		m.Cursor++
+		return at + 1
 	case "up", "k":
-		m.Cursor--
+		return at - 1
 	case "pgdown", "space":
-		m.Cursor += m.Height - 4
+		return at + m.Height - 4
 	case "pgup":
-		m.Cursor -= m.Height - 4
+		return at - (m.Height - 4)
 	case "home", "g":
-		m.Cursor = 0
+		return 0
 	case "end", "G":
-		m.Cursor = len(m.List)
-	case "enter":
-		if m.Cursor < len(m.List) {
-			m.open(m.List[m.Cursor].Name, PageOverview)
-		}
+		return end
 	}
+	return at
+}
+
+func (m *model) listKey(key string) {
+	if key == "enter" && m.Cursor < len(m.List) {
+		m.open(m.List[m.Cursor].Name, PageOverview)
+	}
+	m.Cursor = m.moved(key, m.Cursor, len(m.List))
 	m.Cursor = max(0, min(m.Cursor, len(m.List)-1))
 }
 

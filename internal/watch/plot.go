@@ -204,8 +204,6 @@ func (c *canvas) row(y int, st style) string {
 // sparkline draws means as blocks of eight heights in w cells; what is not there is a
 // gap.
 func sparkline(values []*float64, w int) string {
-	const blocks = "▁▂▃▄▅▆▇█"
-	heights := []rune(blocks)
 	cells := min(w, len(values))
 	if cells == 0 {
 		return ""
@@ -217,23 +215,5 @@ func sparkline(values []*float64, w int) string {
 			n[i*cells/len(values)]++
 		}
 	}
-	low, high := math.Inf(1), math.Inf(-1)
-	for i := range sum {
-		if n[i] > 0 {
-			sum[i] /= float64(n[i])
-			low, high = min(low, sum[i]), max(high, sum[i])
-		}
-	}
-	var b strings.Builder
-	for i := range sum {
-		switch {
-		case n[i] == 0:
-			b.WriteByte(' ')
-		case high == low:
-			b.WriteRune(heights[3])
-		default:
-			b.WriteRune(heights[min(7, int((sum[i]-low)/(high-low)*8))])
-		}
-	}
-	return b.String()
+	return words.Spark(sum, n)
 }

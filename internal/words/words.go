@@ -190,3 +190,29 @@ func Wrap(s string, n int) []string {
 	}
 	return lines
 }
+
+// Spark draws the means sum/n as blocks of eight heights; a cell with n of zero is a gap.
+func Spark(sum []float64, n []int) string {
+	const blocks = "▁▂▃▄▅▆▇█"
+	heights := []rune(blocks)
+	low, high := math.Inf(1), math.Inf(-1)
+	for i := range sum {
+		if n[i] > 0 {
+			v := sum[i] / float64(n[i])
+			low, high = min(low, v), max(high, v)
+		}
+	}
+	var b strings.Builder
+	for i := range sum {
+		switch {
+		case n[i] == 0:
+			b.WriteByte(' ')
+		case high == low:
+			b.WriteRune(heights[3])
+		default:
+			v := sum[i] / float64(n[i])
+			b.WriteRune(heights[min(7, int((v-low)/(high-low)*8))])
+		}
+	}
+	return b.String()
+}

@@ -26,3 +26,12 @@ func TestPadFillsColumns(t *testing.T) {
 		t.Error("what was cut off is not shown")
 	}
 }
+
+func TestSpark(t *testing.T) {
+	if got := Spark([]float64{0, 35, 70, 0}, []int{1, 1, 1, 0}); got != "▁▅█ " {
+		t.Errorf("spark is %q", got)
+	}
+	if got := Spark([]float64{3, 3}, []int{1, 1}); got != "▄▄" {
+		t.Errorf("a flat line is %q", got)
+	}
+}
