@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,7 +18,6 @@ import (
 
 	"github.com/greenwave-traffic/greenwave"
 	"github.com/greenwave-traffic/greenwave/internal/store/pgtest"
-	"github.com/greenwave-traffic/greenwave/internal/syncer"
 )
 
 // balancer sends each request, on a connection of its own, to the next server, as a load
@@ -192,21 +190,7 @@ func TestBehindALoadBalancer(t *testing.T) {
 	}
 	front.mu.Unlock()
 
-	app := newApp(io.Discard, os.Stderr, func(string) (string, bool) { return "", false })
-	app.cli.DB = db
-	st, err := app.openReader(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
-	src, err := syncer.Journal(run.Dir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer src.Close()
-	if check, err := syncer.Verify(t.Context(), src, st, syncer.VerifyConfig{}); err != nil || !check.Verified() {
-		t.Errorf("verify: %+v, %v", check, err)
-	}
+	st := verified(t, db, run.Dir())
 	for name, want := range map[string]int64{"balanced": episodes, "twice": 50} {
 		e, err := st.Experiment(t.Context(), name)
 		if err != nil || e.TotalEpisodes != want || name == "balanced" && e.Steps != episodes*steps {

@@ -21,6 +21,7 @@ import (
 	"github.com/greenwave-traffic/greenwave"
 	_ "github.com/greenwave-traffic/greenwave/destination/https"
 	"github.com/greenwave-traffic/greenwave/internal/servetest"
+	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/internal/store/pgtest"
 	"github.com/greenwave-traffic/greenwave/internal/syncer"
 )
@@ -157,22 +158,7 @@ func TestRecordThroughAServer(t *testing.T) {
 		}
 
 		// The database itself, row by row.
-		a := newApp(io.Discard, os.Stderr, func(name string) (string, bool) { return "", false })
-		a.cli.DB = db
-		st, err := a.openReader(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer st.Close()
-		src, err := syncer.Journal(run.Dir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer src.Close()
-		check, err := syncer.Verify(t.Context(), src, st, syncer.VerifyConfig{})
-		if err != nil || !check.Verified() {
-			t.Errorf("verify: %+v, %v", check, err)
-		}
+		st := verified(t, db, run.Dir())
 		exp, err := st.Experiment(t.Context(), "far/corridor 🚦")
 		if err != nil || exp.TotalEpisodes != episodes || exp.Steps != episodes*steps || exp.Status != "completed" {
 			t.Errorf("the experiment is %+v, %v", exp, err)
@@ -459,4 +445,26 @@ func TestExamplesOfTheAPI(t *testing.T) {
 	if ran != len(wants) {
 		t.Errorf("%d examples", ran)
 	}
+}
+
+// verified compares the journal of a run with a database, row by row, and returns the
+// database.
+func verified(t *testing.T, db, journal string) store.Store {
+	t.Helper()
+	a := newApp(io.Discard, os.Stderr, func(string) (string, bool) { return "", false })
+	a.cli.DB = db
+	st, err := a.openReader(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	src, err := syncer.Journal(journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	if check, err := syncer.Verify(t.Context(), src, st, syncer.VerifyConfig{}); err != nil || !check.Verified() {
+		t.Errorf("verify: %+v, %v", check, err)
+	}
+	return st
 }

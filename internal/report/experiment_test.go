@@ -5,7 +5,6 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -172,12 +171,7 @@ func TestReportOfAnExperiment(t *testing.T) {
 		t.Errorf("level %+v of %d signals, backlog %v", c.Level, c.Signals, c.Backlog)
 	}
 	d := f.Document()
-	for name, write := range map[string]func(io.Writer) error{
-		"terminal": func(w io.Writer) error { return d.Terminal(w, 80) },
-		"markdown": func(w io.Writer) error { return d.Markdown(w, "figures/") },
-		"latex":    func(w io.Writer) error { return d.LaTeX(w, "figures/") },
-		"html":     d.HTML,
-	} {
+	for name, write := range writers(d) {
 		var b bytes.Buffer
 		if err := write(&b); err != nil {
 			t.Fatal(err)
@@ -188,16 +182,7 @@ func TestReportOfAnExperiment(t *testing.T) {
 				t.Errorf("%s does not have %q:\n%s", name, want, text)
 			}
 		}
-		if name == "html" && (strings.Contains(text, "<b>|") || strings.Contains(text, "src=") || strings.Contains(text, "url(")) {
-			t.Error("the page takes a name for markup, or loads something")
-		}
-		if name == "terminal" {
-			for l := range strings.Lines(b.String()) {
-				if len([]rune(strings.TrimSpace(l))) > 80 && strings.Contains(strings.TrimSpace(l), " ") {
-					t.Errorf("wider than 80 columns: %q", l)
-				}
-			}
-		}
+		fits(t, name, b.String())
 	}
 	names := ""
 	for _, g := range d.Figures() {

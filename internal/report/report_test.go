@@ -55,15 +55,35 @@ func boolean(b bool) int {
 	return 0
 }
 
-func TestEveryFormatHoldsTheNumbers(t *testing.T) {
-	r := compared(t, false)
-	d := report.Comparison(r, origin)
-	for name, write := range map[string]func(io.Writer) error{
+// writers are the formats that are text.
+func writers(d *report.Document) map[string]func(io.Writer) error {
+	return map[string]func(io.Writer) error{
 		"terminal": func(w io.Writer) error { return d.Terminal(w, 80) },
 		"markdown": func(w io.Writer) error { return d.Markdown(w, "figures/") },
 		"latex":    func(w io.Writer) error { return d.LaTeX(w, "figures/") },
 		"html":     d.HTML,
-	} {
+	}
+}
+
+// fits checks what holds of any text in a format.
+func fits(t *testing.T, format, text string) {
+	t.Helper()
+	if format == "html" && (strings.Contains(text, "<b>|") || strings.Contains(text, "src=") || strings.Contains(text, "url(")) {
+		t.Error("the page takes a name for markup, or loads something")
+	}
+	if format == "terminal" {
+		for l := range strings.Lines(text) {
+			if len([]rune(strings.TrimSpace(l))) > 80 && strings.Contains(strings.TrimSpace(l), " ") {
+				t.Errorf("wider than 80 columns: %q", l)
+			}
+		}
+	}
+}
+
+func TestEveryFormatHoldsTheNumbers(t *testing.T) {
+	r := compared(t, false)
+	d := report.Comparison(r, origin)
+	for name, write := range writers(d) {
 		var b bytes.Buffer
 		if err := write(&b); err != nil {
 			t.Fatal(err)
@@ -80,16 +100,7 @@ func TestEveryFormatHoldsTheNumbers(t *testing.T) {
 		if strings.Contains(text, "UNLIKE") {
 			t.Errorf("%s is marked as unlike", name)
 		}
-		if name == "html" && (strings.Contains(text, "<b>|") || strings.Contains(text, "src=") || strings.Contains(text, "url(")) {
-			t.Error("the page takes a name for markup, or loads something")
-		}
-		if name == "terminal" {
-			for l := range strings.Lines(b.String()) {
-				if len([]rune(strings.TrimSpace(l))) > 80 && strings.Contains(strings.TrimSpace(l), " ") {
-					t.Errorf("wider than 80 columns: %q", l)
-				}
-			}
-		}
+		fits(t, name, b.String())
 	}
 }
 
