@@ -51,7 +51,11 @@ func (b *Bucket) Put(ctx context.Context, o artifact.Object, content artifact.Co
 	if err != nil {
 		return err
 	}
-	held, err = b.Stat(ctx, o.Hash)
+	for range 3 { // a service may replace a file in two steps, and somebody else just did
+		if held, err = b.Stat(ctx, o.Hash); !errors.Is(err, artifact.ErrNotFound) {
+			break
+		}
+	}
 	if err == nil && held.Size != o.Size {
 		err = fmt.Errorf("%s: file %s has %d bytes there, not %d: %w", b.name, o.Hash, held.Size, o.Size, artifact.ErrDamaged)
 	}
@@ -127,7 +131,7 @@ func (b *Bucket) putParts(ctx context.Context, o artifact.Object, content artifa
 				Body: bytes.NewReader(data), ContentLength: aws.Int64(int64(len(data))), ContentMD5: digest(data),
 			})
 			if err != nil {
-				return b.wrap(fmt.Sprintf("%s, part %d", what, n), err)
+				return b.wrap(fmt.Sprintf("%s, part %d", what, n), b.whyNot(ctx, o.Hash, id, err))
 			}
 			etag = aws.ToString(out.ETag)
 		}
@@ -141,6 +145,18 @@ func (b *Bucket) putParts(ctx context.Context, o artifact.Object, content artifa
 		Bucket: &b.bucket, Key: b.key(o.Hash), UploadId: &id, MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
 	})
 	return b.wrap(what, err)
+}
+
+// whyNot finds the reason why a part was not taken: a service may close the connection
+// before it has read the part, and so never say that somebody else has ended the upload.
+func (b *Bucket) whyNot(ctx context.Context, hash, id string, err error) error {
+	if _, said := errors.AsType[smithy.APIError](err); said || ctx.Err() != nil {
+		return err
+	}
+	if _, ended := b.client.ListParts(ctx, &s3.ListPartsInput{Bucket: &b.bucket, Key: b.key(hash), UploadId: &id}); joined(ended) {
+		return ended
+	}
+	return err
 }
 
 // unfinished finds the attempt to send a file that was begun last, with the parts that
