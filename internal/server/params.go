@@ -39,9 +39,9 @@ func (n numbers) MarshalJSON() ([]byte, error) {
 
 // check refuses a parameter that the route does not have, because what was misspelt
 // would be left out without a word, and a value that a parameter cannot have, where it
-// is one of a few. Health and metrics take anything: what asks there may add to the address.
+// is one of a few.
 func (rt *Route) check(q url.Values) error {
-	if strings.HasPrefix(rt.Path, "/api/v1/") && !strings.HasSuffix(rt.Path, "/health") && !strings.HasSuffix(rt.Path, "/ready") {
+	if !rt.AnyQuery {
 		for _, name := range slices.Sorted(maps.Keys(q)) {
 			if !slices.ContainsFunc(rt.Params, func(p Param) bool { return p.Name == name }) {
 				return badRequest("unknown_parameter", fmt.Sprintf("%s has no parameter %q: %s", rt.Path, name, rt.has()))

@@ -19,6 +19,7 @@ type Route struct {
 	ResultType   string  // of an answer that is not JSON
 	Rows         record.Kind
 	Stream       bool // the answer does not end by itself
+	AnyQuery     bool // parameters that it does not have are passed over: what asks for health and metrics may add to the address
 
 	handler func(http.ResponseWriter, *http.Request) error
 }
@@ -65,8 +66,8 @@ func (s *Server) routes() []Route {
 		return Route{Method: "GET", Path: api + path, Summary: summary, Params: append(page("1000", "10000"), columnsParam), Rows: kind, handler: s.allHandler(kind)}
 	}
 	return []Route{
-		{Method: "GET", Path: api + "/health", Summary: "Whether the server lives: always 200, and whether the database answers.", Result: Health{}, handler: s.health},
-		{Method: "GET", Path: api + "/ready", Summary: "Whether the server can answer: 503 while the database does not.", Result: Health{}, handler: s.ready},
+		{Method: "GET", Path: api + "/health", Summary: "Whether the server lives: always 200, and whether the database answers.", Result: Health{}, AnyQuery: true, handler: s.health},
+		{Method: "GET", Path: api + "/ready", Summary: "Whether the server can answer: 503 while the database does not.", Result: Health{}, AnyQuery: true, handler: s.ready},
 		{Method: "GET", Path: api + "/openapi.json", Summary: "This document.", ResultType: "application/json", handler: s.openAPI},
 		{Method: "POST", Path: api + "/login", Summary: "Give a browser the cookie for a token, or for a session of a Supabase user by e-mail and password.", Body: Login{}, handler: s.login},
 		{Method: "GET", Path: api + "/session", Summary: "How one may log in, and who is logged in.", Result: Ways{}, handler: s.ways},
@@ -125,8 +126,8 @@ func (s *Server) routes() []Route {
 			}, handler: s.takeRecords},
 		{Method: "POST", Path: api + "/runs/{run}/interrupted", Summary: "Say that a run has no process any more.", Body: wire.Silence{}, handler: s.markInterrupted},
 		{Method: "GET", Path: api + "/events", Summary: "Server-sent events: which experiments change. Last-Event-ID goes on where a stream was cut off.", ResultType: "text/event-stream", Params: []Param{ofExperiment}, Stream: true, handler: s.events},
-		{Method: "GET", Path: "/health", Summary: "The same as /api/v1/health, where load balancers look.", Result: Health{}, handler: s.health},
-		{Method: "GET", Path: "/ready", Summary: "The same as /api/v1/ready.", Result: Health{}, handler: s.ready},
-		{Method: "GET", Path: "/metrics", Summary: "Metrics for Prometheus.", ResultType: "text/plain", handler: s.metrics},
+		{Method: "GET", Path: "/health", Summary: "The same as /api/v1/health, where load balancers look.", Result: Health{}, AnyQuery: true, handler: s.health},
+		{Method: "GET", Path: "/ready", Summary: "The same as /api/v1/ready.", Result: Health{}, AnyQuery: true, handler: s.ready},
+		{Method: "GET", Path: "/metrics", Summary: "Metrics for Prometheus.", ResultType: "text/plain", AnyQuery: true, handler: s.metrics},
 	}
 }
