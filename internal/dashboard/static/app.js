@@ -92,6 +92,7 @@ addEventListener("keydown", (e) => {
 	}
 });
 
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dispatchEvent(new Event("theme")));
 document.getElementById("theme").addEventListener("click", () => {
 	const root = document.documentElement;
 	const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;

@@ -27,6 +27,18 @@ const zone = () => {
 	const two = (v) => String(Math.floor(v)).padStart(2, "0");
 	return m === 0 ? "UTC" : `UTC${m > 0 ? "+" : "−"}${two(Math.abs(m) / 60)}:${two(Math.abs(m) % 60)}`;
 };
+// clockLabels writes the time of each tick, and the date below where a day begins.
+function clockLabels(u, ticks, axis, space, apart) {
+	const two = (v) => String(v).padStart(2, "0");
+	let day;
+	return ticks.map((v) => {
+		const d = new Date(v * 1000), date = `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}`;
+		if (apart >= 86400) return date;
+		const of = `${two(d.getHours())}:${two(d.getMinutes())}${apart < 60 ? ":" + two(d.getSeconds()) : ""}`, below = date === day ? "" : "\n" + date;
+		day = date;
+		return of + below;
+	});
+}
 const axisLabels = { episode: () => "episode", time: () => `time (${zone()})`, hours: () => "hours since the start", step: () => "decision steps since the start", "step of the episode": () => "step of the episode" };
 
 // Group is charts that share an axis: their cursors move together and so does the zoom.
@@ -46,7 +58,6 @@ export class Group {
 }
 
 addEventListener("theme", () => { for (const c of living) c.rebuild(); });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { for (const c of living) c.rebuild(); });
 const living = new Set();
 
 // Chart draws columns over one axis.
@@ -187,20 +198,20 @@ export class Chart {
 		const room = ends ? Math.min(140, 12 + Math.max(...ends.map((s) => 6.3 * short(s.label).length))) : second ? 0 : 14;
 		this.built = JSON.stringify([ends?.map((s) => s.key), this.log && this.around()]);
 		const axis = (more) => ({ stroke: soft, font, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1, size: 4 }, ...more });
-		const time = this.x === "time";
-		
+		const time = this.x === "time", alone = time ? 60 : 1; // what is shown on both sides of a single point
+
 		const self = this;
 		this.plot = new uPlot({
 			width: Math.max(200, this.plotHost.clientWidth), height: this.height, padding: [8, room, 0, 0],
 			cursor: { sync: { key: this.group.key, setSeries: false }, drag: { x: true, y: false, setScale: false }, points: { size: 6 }, focus: { prox: 20 } },
 			legend: { show: false },
 			scales: {
-				x: { time, range: (u, from, to) => (self.group.zoom ?? (from === to ? [from - 1, to + 1] : [from, to])) },
+				x: { time, range: (u, from, to) => (self.group.zoom ?? (u.data[0].length > 1 && from < to ? [from, to] : [from - alone, from + alone])) },
 				y: { distr: this.log ? (this.around() ? 4 : 3) : 1, range: this.log ? undefined : (u, low, high) => self.range(low, high, this.zero) },
 				y2: { range: (u, low, high) => self.range(low, high, true) },
 			},
 			axes: [
-				axis({ space: 70, size: 28, gap: 4, label: (axisLabels[this.x] ?? (() => this.x))(), labelSize: 18, labelGap: 0, labelFont: font, values: time ? undefined : (u, vs) => vs.map((v) => (Number.isInteger(v) ? v.toLocaleString("en") : "")) }),
+				axis({ space: time ? 84 : 70, size: time ? 42 : 28, gap: 4, label: (axisLabels[this.x] ?? (() => this.x))(), labelSize: 18, labelGap: 0, labelFont: font, values: time ? clockLabels : (u, vs) => vs.map((v) => (Number.isInteger(v) ? v.toLocaleString("en") : "")) }),
 				axis({ size: 60, values: (u, vs) => vs.map((v) => (v === null ? "" : number(v, 4))) }),
 				...(second ? [axis({ scale: "y2", side: 1, size: 46, grid: { show: false }, label: this.series.filter((s) => s.axis === "y2").map((s) => s.label + (s.unit ? ", " + s.unit : "")).join(", "), labelSize: 18, labelGap: 0, labelFont: font, values: (u, vs) => vs.map((v) => number(v)) })] : []),
 			],

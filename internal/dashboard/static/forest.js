@@ -5,7 +5,7 @@ import { number } from "./format.js";
 // difference. effects: {name, value, low, high, note, verdict}. A filled square is a
 // difference that was shown.
 export function forest(effects, axis, width, label) {
-	const row = 26, narrow = width < 520, left = narrow ? 118 : 190, right = width - (narrow ? 64 : 130), top = 8, bottom = top + row * effects.length + 4;
+	const row = 26, narrow = width < 520, left = narrow ? 118 : 190, right = width - (narrow ? 88 : 130), top = 8, bottom = top + row * effects.length + 4;
 	const all = [0, ...effects.flatMap((e) => [e.value, e.low, e.high])];
 	let low = Math.min(...all), high = Math.max(...all);
 	const step = tick((high - low || 1) / (narrow ? 3 : 6));

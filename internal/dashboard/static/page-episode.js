@@ -101,7 +101,7 @@ export function episode(view, name, text) {
 				h("dt", {}, "reward"), h("dd", {}, number(metrics.reward ?? step.immediate_reward, 4)),
 				metrics.phase !== undefined && [h("dt", {}, "phase"), h("dd", {}, `${metrics.phase}${metrics.phase_age !== undefined ? ` for ${number(metrics.phase_age)} s` : ""}`)],
 				action !== undefined && [h("dt", {}, "chosen"), h("dd", {}, `phase ${action}`)],
-				h("dt", {}, "vehicles"), h("dd", {}, `${count(metrics.vehicles ?? step.active_vehicles)}${metrics.buses !== undefined ? `, ${count(metrics.buses)} buses, ${count(metrics.jeepneys)} jeepneys` : ""}`),
+				h("dt", {}, "vehicles"), h("dd", {}, `${count(metrics.vehicles ?? step.active_vehicles)}${metrics.buses !== undefined ? `, ${count(metrics.buses)} ${metrics.buses === 1 ? "bus" : "buses"}, ${count(metrics.jeepneys)} ${metrics.jeepneys === 1 ? "jeepney" : "jeepneys"}` : ""}`),
 				fact("waiting", step.waiting_times?.[chosen] ?? step.waiting_time, "s on average"),
 				fact("speed", step.speeds?.[chosen] ?? step.avg_speed, "km/h"),
 				step.queue_length !== undefined && fact("queue", step.queue_length, "halting vehicles")),

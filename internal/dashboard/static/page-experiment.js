@@ -13,10 +13,10 @@ const names = ["Overview", "Intersections", "Steps", "Validation", "Checkpoints"
 export function experiment(view, name) {
 	document.title = name + " – Greenwave";
 	const url = new URLSearchParams(location.search);
-	let detail, validations = [], baselines = [], open = [], gone = false;
+	let detail, newest, validations = [], baselines = [], open = null, gone = false;
 	const own = coloursOf([name]).get(name);
 	const head = h("div", { class: "page-head" }), trouble = h("div"), cards = h("div", { class: "cards" }), panel = h("div", { role: "tabpanel", id: "panel" });
-	const charts = overview({ name, url, addressed: address, drawn: () => { drawCards(); if (detail) drawHead(); } });
+	const charts = overview({ name, url, addressed: address, drawn: () => { drawCards(); drawHead(); } });
 	let tab = names.find((n) => n.toLowerCase() === url.get("tab")) ?? "Overview";
 	const bar = h("div", { class: "tabs", role: "tablist", "aria-label": "About this experiment" }, names.map((n) => h("button", { role: "tab", type: "button", id: "tab-" + n, "aria-controls": "panel", onclick: () => choose(n) }, n)));
 	bar.addEventListener("keydown", (e) => {
@@ -103,9 +103,11 @@ export function experiment(view, name) {
 		return each > 0 ? ` · ${span(each * (e.planned - e.episodes))} left` : "";
 	}
 
+	// The head is drawn when all of it is known, so that nothing below it moves.
 	let drawn;
 	function drawHead() {
-		const e = detail, episode = charts.recent.x[charts.recent.x.length - 1];
+		if (!detail || !open || newest === undefined) return;
+		const e = detail, episode = charts.recent.x[charts.recent.x.length - 1] ?? newest;
 		const key = JSON.stringify([e, episode, left(), age(e.last_record), open.length]);
 		if (key === drawn) return;
 		drawn = key;
@@ -130,7 +132,7 @@ export function experiment(view, name) {
 	}
 	async function alarmed() {
 		const a = await get("/alerts", { experiment: name, limit: 100 }).catch(() => null);
-		if (!a || gone) return;
+		if (!a || gone) { open ??= []; return; }
 		open = a.items.filter((i) => i.state === "firing");
 		charts.alerts(a.items);
 		drawHead();
@@ -139,17 +141,18 @@ export function experiment(view, name) {
 	async function first() {
 		try {
 			// What does not depend on each other is asked for at the same time.
-			const [, latest] = await Promise.all([about(), get(path(name) + "/episodes", { newest: true, limit: 20, columns: "reward_components" }), judged()]);
+			const [, latest] = await Promise.all([about(), get(path(name) + "/episodes", { newest: true, limit: 20, columns: "reward_components" }), judged(), alarmed()]);
 			if (gone) return;
+			newest = latest.items[0]?.episode_number ?? -1;
+			drawHead();
 			const sums = new Map();
 			for (const e of latest.items) for (const [k, v] of Object.entries(e.reward_components ?? {})) if (typeof v === "number" && !/^(total|step)/.test(k)) sums.set(k, (sums.get(k) ?? 0) + Math.abs(v));
 			charts.components([...sums].filter(([, v]) => v > 0).sort((a, b) => b[1] - a[1]).slice(0, 8).map(([k]) => k));
-			await Promise.all([charts.start(latest.items[0]?.episode_number ?? -1), charts.full()]);
+			await Promise.all([charts.start(newest), charts.full()]);
 			drawCards();
 			drawHead();
 			put(trouble);
 			charts.actions();
-			alarmed();
 		} catch (e) {
 			if (gone || e.name === "AbortError") return;
 			if (e.status === 404) {
