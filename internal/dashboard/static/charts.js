@@ -1,5 +1,5 @@
 import { h, put } from "./dom.js";
-import { number, clock } from "./format.js";
+import { number, clock, short } from "./format.js";
 import { drawing, picture, table, save } from "./download.js";
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -428,8 +428,6 @@ function lonely(u, i) {
 	}
 	return false;
 }
-
-const short = (text) => (text.length > 20 ? text.slice(0, 19) + "…" : text);
 
 // halo writes text that stays readable over lines.
 function halo(ctx, text, x, y, ratio) {

@@ -1,5 +1,5 @@
 import { s } from "./dom.js";
-import { number } from "./format.js";
+import { number, short } from "./format.js";
 
 // forest draws effects with their intervals, one below the other, with the line of no
 // difference. effects: {name, value, low, high, note, verdict}. A filled square is a
@@ -12,7 +12,6 @@ export function forest(effects, axis, width, label) {
 	low = Math.floor(low / step - 0.15) * step;
 	high = Math.ceil(high / step + 0.15) * step;
 	const x = (v) => left + ((v - low) / (high - low)) * (right - left);
-	const short = (t, most) => (t.length > most ? t.slice(0, most - 1) + "…" : t);
 	const el = s("svg", { class: "forest", width, height: bottom + 44, viewBox: `0 0 ${width} ${bottom + 44}`, role: "img", "aria-label": label });
 	for (let v = low; v <= high + step / 2; v += step) {
 		el.append(s("path", { d: `M${x(v)} ${top}V${bottom}`, stroke: "var(--grid)" }), s("text", { x: x(v), y: bottom + 16, "text-anchor": "middle", class: "soft" }, number(Math.abs(v) < step / 1e6 ? 0 : v, 3)));

@@ -12,6 +12,9 @@ const minus = (text) => text.replace(/^-/, "−");
 
 export const count = (v) => (v === null || v === undefined || !Number.isFinite(v) ? "–" : minus(Math.round(v).toLocaleString("en")));
 
+// short cuts a name to so many characters.
+export const short = (text, most = 20) => (text.length > most ? text.slice(0, most - 1) + "…" : text);
+
 export function bytes(v) {
 	if (v === null || v === undefined) return "–";
 	const units = ["B", "kB", "MB", "GB", "TB"];

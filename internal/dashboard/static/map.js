@@ -1,5 +1,5 @@
 import { h, s, put } from "./dom.js";
-import { count } from "./format.js";
+import { count, short } from "./format.js";
 import { scale } from "./bands.js";
 
 // junctions lists the intersections of some steps with their approaches.
@@ -79,12 +79,12 @@ function real(card, lanes, network, choose) {
 			el.append(line);
 			return { index: l.index, line };
 		}).filter(Boolean);
-		const width = Math.max(9 * sig.id.length, 56) * unit, height = 30 * unit;
+		const title = short(sig.id), width = Math.max(9 * title.length, 56) * unit, height = 30 * unit;
 		const [nx, ny] = place(sig, width, height, unit, taken, ways, [west, south, east, north]);
 		taken.push([nx - width / 2, ny - height / 2, nx + width / 2, ny + height / 2]);
 		const text = (y, size, weight) => s("text", { class: "label", x: nx, y: -ny + y * unit, "text-anchor": "middle", "dominant-baseline": "middle", style: { fontSize: `${size * unit}px`, fontWeight: weight, strokeWidth: `${3 * unit}px` } });
 		const name = text(-7, 13, 650), phase = text(8, 11, 400);
-		name.textContent = sig.id;
+		name.textContent = title;
 		const dot = s("circle", { cx: sig.x, cy: -sig.y, r: 5 * unit, stroke: "var(--map)", "stroke-width": unit });
 		const ring = s("circle", { cx: sig.x, cy: -sig.y, r: 27 * unit, fill: "transparent", class: "ring", "stroke-width": 1.5 * unit });
 		el.append(pressed(sig.id, choose, ring, dot, phase, name));
@@ -98,7 +98,7 @@ const arrowhead = () => s("defs", {}, s("marker", { id: "arrow", viewBox: "0 0 6
 
 // pressed is a part of the drawing that chooses a junction, by keyboard too.
 function pressed(id, choose, ...parts) {
-	return s("g", { class: "junction", tabindex: "0", role: "button", onclick: () => choose(id), onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); e.stopPropagation(); choose(id); } } }, ...parts);
+	return s("g", { class: "junction", tabindex: "0", role: "button", "aria-label": id, onclick: () => choose(id), onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); e.stopPropagation(); choose(id); } } }, s("title", {}, id), ...parts);
 }
 
 // place finds where a name stands: near its junction, away from roads and other texts.
@@ -153,7 +153,7 @@ function schematic(lanes, choose, room) {
 			const road = s("path", { d: `M${cx + dx * 92} ${cy + dy * 92}L${cx + dx * 48} ${cy + dy * 48}`, "stroke-width": 14, fill: "none" });
 			const label = s("text", { class: "label", x: cx + dx * 70, y: cy + dy * 70, "text-anchor": "middle", "dominant-baseline": "central" });
 			const bus = s("text", { class: "label", x: cx + dx * 108, y: cy + dy * 106 + 13, "text-anchor": "middle", "dominant-baseline": "central", style: { fontSize: "10px" } });
-			const name = s("text", { x: cx + dx * 108, y: cy + dy * 106, "text-anchor": "middle", "dominant-baseline": "central", style: { fontSize: "10px", fontWeight: "400" } }, a.length > 14 ? a.slice(0, 13) + "…" : a);
+			const name = s("text", { x: cx + dx * 108, y: cy + dy * 106, "text-anchor": "middle", "dominant-baseline": "central", style: { fontSize: "10px", fontWeight: "400" } }, short(a, 14));
 			el.append(road, name);
 			approaches.set(j.id + "\n" + a, { road, label, bus });
 			for (const [way, turn] of Object.entries(turns)) greens.push({ approach: a, way, line: s("path", { d: movement(cx, cy, angle, turn), fill: "none", class: "green", "stroke-width": 2.6, "marker-end": "url(#arrow)", visibility: "hidden" }) });
@@ -162,7 +162,7 @@ function schematic(lanes, choose, room) {
 		const ring = s("circle", { cx, cy, r: 16, fill: "none", class: "ring", "stroke-width": 1.5 });
 		const phase = s("text", { x: cx, y: cy, "text-anchor": "middle", "dominant-baseline": "central", style: { fill: "#fff" } });
 		for (const { line } of greens) el.append(line);
-		el.append(pressed(j.id, choose, ring, dot, phase, s("text", { class: "label", x: cx - each / 2 + 10, y: cy - each / 2 + 20, "text-anchor": "start" }, j.id)));
+		el.append(pressed(j.id, choose, ring, dot, phase, s("text", { class: "label", x: cx - each / 2 + 10, y: cy - each / 2 + 20, "text-anchor": "start" }, short(j.id, 24))));
 		dots.set(j.id, { dot, phase, ring, greens });
 		for (const a of j.approaches) { const p = approaches.get(j.id + "\n" + a); el.append(p.label, p.bus); }
 	});
