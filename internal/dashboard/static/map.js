@@ -98,7 +98,7 @@ const arrowhead = () => s("defs", {}, s("marker", { id: "arrow", viewBox: "0 0 6
 
 // pressed is a part of the drawing that chooses a junction, by keyboard too.
 function pressed(id, choose, ...parts) {
-	return s("g", { class: "junction", tabindex: "0", role: "button", "aria-label": id, onclick: () => choose(id), onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); e.stopPropagation(); choose(id); } } }, s("title", {}, id), ...parts);
+	return s("g", { class: "junction", tabindex: "0", role: "button", onclick: () => choose(id), onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); e.stopPropagation(); choose(id); } } }, s("title", {}, id), ...parts);
 }
 
 // place finds where a name stands: near its junction, away from roads and other texts.
