@@ -24,8 +24,8 @@ demo: need-go build ## train on the corridor with the dashboard open, crash, res
 	@$(BIN)/greenwave demo --dir build/demo
 
 .PHONY: test
-test: need-test ## run every test (the race detector is on)
-	@scripts/gotest -timeout 20m $(TESTFLAGS) $(PACKAGES)
+test: need-test ## run every test (the race detector is on); pictures of the pages go to build/screenshots
+	@GREENWAVE_SCREENSHOTS=$(CURDIR)/build/screenshots scripts/gotest -timeout 20m $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: check
 check: fmt-check vet lint generate-check test ## what CI runs: format, vet, lint, generated files, tests
