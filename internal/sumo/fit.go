@@ -1,8 +1,6 @@
 package sumo
 
 import (
-	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,13 +19,13 @@ func (n *Network) Fits(demand string) error {
 		return fmt.Errorf("demand: %w", err)
 	}
 	defer f.Close()
-	if err := n.fits(xml.NewDecoder(f)); err != nil {
+	if err := n.fits(f); err != nil {
 		return fmt.Errorf("demand %s does not fit the network %s: %w", demand, n.Path, err)
 	}
 	return nil
 }
 
-func (n *Network) fits(dec *xml.Decoder) error {
+func (n *Network) fits(r io.Reader) error {
 	next := map[string]map[string]bool{} // by edge: those that can follow
 	for _, l := range n.Lanes {
 		if next[l.Edge] == nil {
@@ -37,17 +35,9 @@ func (n *Network) fits(dec *xml.Decoder) error {
 			next[l.Edge][link.To.Edge] = true
 		}
 	}
-	for {
-		token, err := dec.Token()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+	for start, err := range elements(r) {
 		if err != nil {
 			return err
-		}
-		start, ok := token.(xml.StartElement)
-		if !ok {
-			continue
 		}
 		switch start.Name.Local {
 		case "route", "vehicle", "trip", "flow":
@@ -62,15 +52,15 @@ func (n *Network) fits(dec *xml.Decoder) error {
 			}
 			before := ""
 			for edge := range strings.FieldsSeq(a.Value) {
-				line, _ := dec.InputPos()
 				switch {
 				case next[edge] == nil:
-					return fmt.Errorf("line %d: %s names the edge %q, which the network does not have", line, start.Name.Local, edge)
+					return fmt.Errorf("line %d: %s names the edge %q, which the network does not have", start.line(), start.Name.Local, edge)
 				case a.Name.Local == "edges" && before != "" && before != edge && !next[before][edge]:
-					return fmt.Errorf("line %d: no connection leads from edge %q to edge %q", line, before, edge)
+					return fmt.Errorf("line %d: no connection leads from edge %q to edge %q", start.line(), before, edge)
 				}
 				before = edge
 			}
 		}
 	}
+	return nil
 }

@@ -1,7 +1,6 @@
 package sumo
 
 import (
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -113,25 +112,17 @@ func (m *Metrics) readTrips(r io.Reader, s Scenario, passengers Passengers) erro
 			delay, waiting float64
 		}
 	)
-	dec := xml.NewDecoder(r)
-	whole := false
-	for {
-		token, err := dec.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
+	written := false
+	for start, err := range elements(r) {
 		if err != nil {
-			return err
+			return fmt.Errorf("SUMO did not write it to its end: %w", err)
 		}
-		if e, ok := token.(xml.EndElement); ok && e.Name.Local == "tripinfos" {
-			whole = true
-		}
-		start, ok := token.(xml.StartElement)
-		if !ok || start.Name.Local != "tripinfo" {
+		written = written || start.Name.Local == "tripinfos"
+		if start.Name.Local != "tripinfo" {
 			continue
 		}
 		var t trip
-		if err := dec.DecodeElement(&t, &start); err != nil {
+		if err := start.decode(&t); err != nil {
 			return err
 		}
 		entering += t.DepartDelay
@@ -178,8 +169,8 @@ func (m *Metrics) readTrips(r io.Reader, s Scenario, passengers Passengers) erro
 			m.Jeepneys++
 		}
 	}
-	if !whole {
-		return errors.New("it ends in the middle: SUMO did not close it")
+	if !written {
+		return errors.New("SUMO did not write it: it is empty")
 	}
 	perHour := 3600 / float64(s.Horizon)
 	m.VehiclesPerHour = float64(m.Served) * perHour

@@ -3,7 +3,6 @@ package sumo
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -124,31 +123,22 @@ func ReadNetwork(path string) (*Network, error) {
 }
 
 func (n *Network) read(r io.Reader) error {
-	dec := xml.NewDecoder(r)
 	var (
 		connections []xmlConnection
 		inside      = map[string]float64{} // length of the lanes inside junctions
 		signals     = map[string]*Signal{}
 		root        bool
 	)
-	for {
-		token, err := dec.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
+	for start, err := range elements(r) {
 		if err != nil {
 			return err
-		}
-		start, ok := token.(xml.StartElement)
-		if !ok {
-			continue
 		}
 		switch start.Name.Local {
 		case "net":
 			root = true
 		case "edge":
 			var e xmlEdge
-			if err := dec.DecodeElement(&e, &start); err != nil {
+			if err := start.decode(&e); err != nil {
 				return err
 			}
 			for _, l := range e.Lanes {
@@ -170,7 +160,7 @@ func (n *Network) read(r io.Reader) error {
 			}
 		case "tlLogic":
 			var l xmlLogic
-			if err := dec.DecodeElement(&l, &start); err != nil {
+			if err := start.decode(&l); err != nil {
 				return err
 			}
 			if signals[l.ID] != nil {
@@ -184,7 +174,7 @@ func (n *Network) read(r io.Reader) error {
 			n.Signals = append(n.Signals, s)
 		case "connection":
 			var c xmlConnection
-			if err := dec.DecodeElement(&c, &start); err != nil {
+			if err := start.decode(&c); err != nil {
 				return err
 			}
 			connections = append(connections, c)

@@ -1,10 +1,8 @@
 package sumo
 
 import (
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"strconv"
@@ -67,22 +65,14 @@ func (v *volumes) file(path string) error {
 		return err
 	}
 	defer f.Close()
-	for dec := xml.NewDecoder(f); ; {
-		token, err := dec.Token()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+	for start, err := range elements(f) {
 		if err != nil {
 			return err
-		}
-		start, ok := token.(xml.StartElement)
-		if !ok {
-			continue
 		}
 		switch start.Name.Local {
 		case "route", "routeDistribution", "vehicle", "trip", "flow":
 			var d xmlDemand
-			if err := dec.DecodeElement(&d, &start); err != nil {
+			if err := start.decode(&d); err != nil {
 				return err
 			}
 			if err := v.add(start.Name.Local, d); err != nil {
@@ -90,6 +80,7 @@ func (v *volumes) file(path string) error {
 			}
 		}
 	}
+	return nil
 }
 
 func (v *volumes) add(kind string, d xmlDemand) error {
