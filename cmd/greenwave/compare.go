@@ -20,6 +20,7 @@ type compareCmd struct {
 	Format   string   `enum:"text,md,latex,html,pdf,csv,json" default:"text" help:"text, md, latex (booktabs), html (one file with figures), pdf (needs Chromium), csv or json."`
 	Out      string   `placeholder:"FILE" help:"Write to this file; figures of md and latex go beside it, as SVG and, where Chromium is there, as PNG."`
 	Force    bool     `help:"Compare although the conditions differ; every output is marked."`
+	Record   bool     `help:"Store the result with the experiment, in baseline_comparisons and validation_results: it is written to a journal below --runs and synced. The same comparison of the same data is stored once."`
 	runsFlag `embed:""`
 }
 
@@ -67,10 +68,18 @@ func (c *compareCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 	}
+	if c.Record {
+		if db == nil {
+			return &usageError{errors.New("--record with files alone"), "name an experiment of the database first: it is what a comparison is stored with"}
+		}
+		if err := c.record(ctx, a, db, r, states); err != nil {
+			return err
+		}
+	}
 	if c.Format == "json" || c.Format == "csv" {
 		return a.deliver(c.Out, func(w io.Writer) error {
 			if c.Format == "csv" {
-				return report.ComparisonCSV(w, r)
+				return report.ComparisonCSV(w, r, func(p *comparison.Pair) string { return strings.Join(marked(states, p.A, p.B), "; ") })
 			}
 			return report.JSON(w, map[string]any{"command": origin.Command, "database": origin.Database, "comparison": r, "integrity": states})
 		})

@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,7 +46,7 @@ var resultKinds = []record.Kind{record.KindEpisode, record.KindValidation, recor
 type provenanceCmd struct {
 	Experiment string `arg:"" help:"Name of the experiment."`
 	Metric     string `placeholder:"NAME" help:"Show every row that has a number of this metric: a column, or a measure of validations and baselines."`
-	Report     string `placeholder:"FILE" type:"path" help:"What greenwave compare wrote (md, html or json): say whether its data are still the same."`
+	Report     string `placeholder:"FILE" type:"path" help:"What greenwave compare or greenwave report wrote (md, html or json): say whether its data are still the same."`
 	runsFlag   `embed:""`
 }
 
@@ -76,15 +74,6 @@ type originRun struct {
 	Settled  uint64          `json:"settled"`
 	commit   string
 	versions string
-}
-
-// reportOrigin is what a report says about itself, and what is true now.
-type reportOrigin struct {
-	File    string `json:"file"`
-	Command string `json:"command"`
-	Hash    string `json:"data_sha256"`
-	Now     string `json:"data_sha256_now"`
-	Same    bool   `json:"same"`
 }
 
 // Run says where the numbers of an experiment come from. The exit code is 1 when a row
@@ -135,7 +124,7 @@ func (c *provenanceCmd) Run(ctx context.Context, a *app) error {
 		return next(fmt.Errorf("no row of %s has a number %q", visible(x.Name), visible(c.Metric)), "greenwave show "+visible(x.Name)+" and greenwave compare say which metrics there are")
 	}
 	if c.Report != "" {
-		if o.Report, err = c.report(ctx, s); err != nil {
+		if o.Report, err = readReport(ctx, s, c.Report); err != nil {
 			return err
 		}
 		if !o.Report.Same {
@@ -247,7 +236,7 @@ func (a *app) printOrigins(o *origins) {
 			if r.Of != "" {
 				whose = ", " + visible(r.Of)
 			}
-			place := cmp.Or(r.Where, "run "+short(r.RunID))
+			place := cmp.Or(r.Place(), "run "+short(r.RunID))
 			state := r.State
 			if r.State == provenance.Changed {
 				state = a.paint(red, visible(fmt.Sprintf("CHANGED: %s logged as %s", r.Column, r.Logged)))
@@ -256,62 +245,9 @@ func (a *app) printOrigins(o *origins) {
 		}
 		a.printf("%s of %s\n", of(len(o.Rows), "number"), visible(o.Metric))
 	}
-	if r := o.Report; r != nil {
-		word := a.paint(green, "the data are what they were")
-		if !r.Same {
-			word = a.paint(red, "THE DATA HAVE CHANGED since: SHA-256 is now "+r.Now)
-		}
-		a.printf("%s: %s, data SHA-256 %s: %s\n", visible(r.File), visible(r.Command), r.Hash, word)
+	if o.Report != nil {
+		a.printReportOrigin(o.Report)
 	}
-}
-
-var (
-	compareLine = regexp.MustCompile(`greenwave compare [^\n"<|]+`)
-	dataHash    = regexp.MustCompile(`data[ _](?:SHA-256|sha256)[^0-9a-f]{1,40}([0-9a-f]{64})`)
-)
-
-// report reads what a report says about itself and makes its data anew.
-func (c *provenanceCmd) report(ctx context.Context, s store.Store) (*reportOrigin, error) {
-	data, err := os.ReadFile(c.Report)
-	if err != nil {
-		return nil, err
-	}
-	text := html.UnescapeString(string(data))
-	command, hash := compareLine.FindString(text), dataHash.FindStringSubmatch(text)
-	if command == "" || hash == nil {
-		return nil, next(fmt.Errorf("%s does not say which comparison it is, with the hash of its data", visible(c.Report)), "give what greenwave compare wrote with --format md, html or json")
-	}
-	command = strings.TrimRight(command, "` \t\r\\")
-	o := &reportOrigin{File: c.Report, Command: command, Hash: hash[1]}
-	var arms, baselines []string
-	words := strings.Fields(command)[2:]
-	for i := 0; i < len(words); i++ {
-		name, v, joined := strings.Cut(words[i], "=")
-		switch {
-		case !strings.HasPrefix(name, "--"):
-			arms = append(arms, strings.Trim(words[i], "'"))
-		case name == "--force" || name == "--json":
-		default:
-			if !joined && i+1 < len(words) {
-				i++
-				v = words[i]
-			}
-			if name == "--baseline" {
-				baselines = append(baselines, strings.Split(v, ",")...)
-			}
-		}
-	}
-	contests, err := comparison.Choose(ctx, arms, baselines, func() (store.Reader, error) { return s, nil })
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", command, err)
-	}
-	// Over all metrics: the hash is of all that was measured, whatever was compared.
-	r, err := comparison.Compare(contests, comparison.Options{Force: true, Draws: 100})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", command, err)
-	}
-	o.Now, o.Same = r.Hash, r.Hash == o.Hash
-	return o, nil
 }
 
 // integrity holds the results of the experiments that names stand for against the

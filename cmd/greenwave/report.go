@@ -69,7 +69,7 @@ func (c *reportCmd) Run(ctx context.Context, a *app) error {
 			}{f, states})
 		})
 	case c.Format == "csv":
-		return a.deliver(c.Out, f.CSV)
+		return a.deliver(c.Out, func(w io.Writer) error { return f.CSV(w, marked(states)) })
 	case c.City:
 		page, ok := f.CityPage()
 		if !ok {

@@ -55,6 +55,13 @@ type Arm struct {
 	Measured []Measurement `json:"-"`
 	// Trained are the hashes and names of the demand that the arm learned from.
 	Trained map[string]string `json:"-"`
+	of      tested
+}
+
+// tested says of an arm that comes from an experiment which checkpoint it is.
+type tested struct {
+	experiment, checkpoint string // the checkpoint is a UUID, or empty
+	episode                int64
 }
 
 // Hash is the SHA-256 of all that was measured, independent of the order.

@@ -2,6 +2,7 @@ package comparison
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -69,6 +70,11 @@ func rank(a, b string) int {
 		return len(metrics)
 	}
 	return cmp.Or(cmp.Compare(at(a), at(b)), strings.Compare(a, b))
+}
+
+// Ordered are the names of metrics, the most important first.
+func Ordered[V any](of map[string]V) []string {
+	return slices.SortedFunc(maps.Keys(of), rank)
 }
 
 // Nearest are the up to three names that are most like one, nearest first.

@@ -178,6 +178,7 @@ func (st *Stored) read(ctx context.Context, s store.Reader, meta metadata, episo
 	}
 	st.Learned.Source = fmt.Sprintf("experiment in the database, checkpoint of episode %d", chosen.episode)
 	st.Learned.Measured = latest(chosen.rows)
+	st.Learned.of = tested{st.Experiment.Name, chosen.checkpoint, chosen.episode}
 	for name, rows := range chosen.baselines {
 		st.Baselines[name] = &Arm{
 			Name: st.Learned.Name + ":" + name, Source: "baseline of the same test", Query: st.Learned.Query, Measured: latest(rows),

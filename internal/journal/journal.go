@@ -52,6 +52,7 @@ type Line struct {
 	Damage error
 	Lost   uint64
 	Where  string // file:offset, the offset in uncompressed bytes
+	Number int    // line of its uncompressed segment, from 1; 0 with a damage. Behind a jump over unread frames it is right as long as no line is missing in them
 }
 
 // Fault is a place in a journal that is not as it was written.

@@ -248,7 +248,7 @@ func (r *Reader) take(c chunk) (Line, bool, error) {
 		r.bad.lines-- // it is no record of its own
 	default:
 		r.where = strconv.AppendInt(append(append(r.where[:0], g.path...), ':'), c.off, 10)
-		l.Where = string(r.where)
+		l.Where, l.Number = string(r.where), g.lines
 		if l.Seq > r.next && r.bad == nil && !r.seeking {
 			r.bad = &badPlace{fault: r.fault(c, fmt.Errorf("records %d to %d are not there", r.next, l.Seq-1))}
 		}
@@ -293,6 +293,7 @@ func (r *Reader) takeHeader(c chunk, l Line) error {
 		}
 		if i > 0 {
 			g.scan.jump(fr[i][1])
+			g.lines = int(uint64(fr[i][2])-g.file.first) + 1 // the header and a line for each record
 			r.passed = uint64(fr[i][2]) - 1
 		}
 	}

@@ -35,12 +35,22 @@ type Row struct {
 	Seq      uint64      `json:"seq,omitempty"` // the record's number in the run's journal
 	LoggedAt time.Time   `json:"logged_at"`
 	Where    string      `json:"where,omitempty"` // file and byte in the journal, or file and line
+	Line     int         `json:"line,omitempty"`  // line of the journal's file, uncompressed
 	State    string      `json:"state"`
 	Column   string      `json:"column,omitempty"` // the first column that differs
 	Logged   string      `json:"logged,omitempty"` // its value in the journal
 	Stored   string      `json:"stored,omitempty"` // its value in the database
 	Value    *float64    `json:"value,omitempty"`  // of the metric that was asked for
 	Of       string      `json:"of,omitempty"`     // whose value it is, where a row has several
+}
+
+// Place is where the record stands, in words: the journal's file with byte and line, or
+// an imported file with its line.
+func (r Row) Place() string {
+	if r.Line == 0 {
+		return r.Where
+	}
+	return fmt.Sprintf("%s, line %d", r.Where, r.Line)
 }
 
 // String says it in one line.
@@ -52,8 +62,8 @@ func (r Row) String() string {
 	default:
 		s += ": " + r.State
 	}
-	if r.Where != "" {
-		s += " (" + r.Where + ", record " + fmt.Sprint(r.Seq) + ")"
+	if place := r.Place(); place != "" {
+		s += " (" + place + ", record " + fmt.Sprint(r.Seq) + ")"
 	} else if r.RunID != "" {
 		s += fmt.Sprintf(" (run %s, record %d)", r.RunID, r.Seq)
 	}
@@ -184,7 +194,7 @@ func Trace(ctx context.Context, reader store.Reader, sources []syncer.Source, x 
 				r.State = NotInside
 				continue
 			}
-			r.Where = item.Where
+			r.Where, r.Line = item.Where, item.Line
 			column, logged, stored, err := syncer.Differs(item, &j.stored)
 			switch {
 			case err != nil:

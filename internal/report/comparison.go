@@ -214,8 +214,9 @@ func pairFigures(r *comparison.Result, p *comparison.Pair, o Origin) []Block {
 		})
 }
 
-// ComparisonCSV writes a row for each metric of each pair, exact.
-func ComparisonCSV(w io.Writer, r *comparison.Result) error {
+// ComparisonCSV writes a row for each metric of each pair, exact. marks says of a pair
+// which of its rows do not say what was logged.
+func ComparisonCSV(w io.Writer, r *comparison.Result, marks func(*comparison.Pair) string) error {
 	out := csv.NewWriter(w)
 	exact := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 	pointer := func(v *float64) string {
@@ -226,7 +227,7 @@ func ComparisonCSV(w io.Writer, r *comparison.Result) error {
 	}
 	rows := [][]string{{
 		"a", "b", "metric", "unit", "pairs", "mean_a", "sd_a", "mean_b", "sd_b", "mean_difference", "ci95_low", "ci95_high", "method", "statistic", "p", "p_holm", "p_bonferroni",
-		"cohen_dz", "cohen_d_pooled", "hedges_g", "cliff_delta", "verdict", "unlike", "data_sha256", "methods_version",
+		"cohen_dz", "cohen_d_pooled", "hedges_g", "cliff_delta", "verdict", "unlike", "data_sha256", "methods_version", "changed_since_sync",
 	}}
 	for _, p := range r.Pairs {
 		for _, m := range p.Metrics {
@@ -234,7 +235,7 @@ func ComparisonCSV(w io.Writer, r *comparison.Result) error {
 			rows = append(rows, []string{
 				p.A, p.B, m.Metric.Name, m.Metric.Unit, strconv.Itoa(t.N), exact(t.MeanA), exact(t.DeviationA), exact(t.MeanB), exact(t.DeviationB), exact(t.Mean), exact(t.Interval[0]), exact(t.Interval[1]),
 				t.Method, exact(t.Statistic), exact(t.P), exact(m.PHolm), exact(m.PBonf), pointer(t.CohenDz), pointer(t.CohenD), pointer(t.HedgesG), exact(t.CliffDelta), m.Verdict,
-				strings.Join(r.Unlike, "; "), r.Hash, r.Methods,
+				strings.Join(r.Unlike, "; "), r.Hash, r.Methods, marks(&p),
 			})
 		}
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 // CSV writes what the report says in numbers, exact: a row for each. A value that is not
-// known is empty.
-func (f *Findings) CSV(w io.Writer) error {
+// known is empty. Marks say which rows of the database do not say what was logged.
+func (f *Findings) CSV(w io.Writer, marks []string) error {
 	exact := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 	pointer := func(v *float64) string {
 		if v == nil {
@@ -24,6 +24,9 @@ func (f *Findings) CSV(w io.Writer) error {
 		rows = append(rows, []string{name, section, item, unit, value, low, high, p, note, hash})
 	}
 	me := f.Experiment.Name
+	for _, m := range marks {
+		add(me, "integrity", "changed_since_sync", "", "", "", "", "", m, f.Hash)
+	}
 	add(me, "experiment", "status", "", f.Experiment.Status, "", "", "", "", f.Hash)
 	add(me, "experiment", "episodes", "episodes", strconv.FormatInt(f.Experiment.Episodes, 10), "", "", "", "", f.Hash)
 	add(me, "experiment", "best_reward", "", pointer(f.Experiment.BestReward), "", "", "", "", f.Hash)

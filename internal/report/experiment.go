@@ -21,6 +21,7 @@ type Options struct {
 	Hours     float64  // a day for which such traffic is assumed
 	Threshold *float64 // a level of the moving mean to look for
 	Force     bool     // compare what is unlike, and mark it
+	Draws     int      // of the bootstraps; 0: the default
 }
 
 // Findings are what is known of an experiment: everything that its report says, as JSON
@@ -34,11 +35,13 @@ type Findings struct {
 	Validation *learning.Carry    `json:"validation_against_training"`
 	Fights     []learning.Fight   `json:"reward_parts_that_fight,omitempty"`
 	Test       *comparison.Result `json:"test"`
-	City       *comparison.City   `json:"city"`
-	Hours      float64            `json:"hours_a_day"`
-	Hash       string             `json:"data_sha256"` // of episodes and validations
-	Queries    []string           `json:"queries"`
-	Origin     Origin             `json:"origin"`
+	// Recorded are the comparisons that the database holds.
+	Recorded []RecordedComparison `json:"recorded_comparisons,omitempty"`
+	City     *comparison.City     `json:"city"`
+	Hours    float64              `json:"hours_a_day"`
+	Hash     string               `json:"data_sha256"` // of episodes and validations
+	Queries  []string             `json:"queries"`
+	Origin   Origin               `json:"origin"`
 
 	training  *learning.Training
 	group     []*learning.Training
@@ -92,6 +95,9 @@ func Read(ctx context.Context, s store.Reader, name string, o Options, origin Or
 		return nil, err
 	}
 	if err := f.test(ctx, s, name, o); err != nil {
+		return nil, err
+	}
+	if err := f.recorded(ctx, s); err != nil {
 		return nil, err
 	}
 	if f.episode, err = readLastEpisode(ctx, s, t.Experiment.ID); err != nil {
@@ -150,7 +156,7 @@ func (f *Findings) test(ctx context.Context, s store.Reader, name string, o Opti
 	for _, b := range slices.Sorted(maps.Keys(stored.Baselines)) {
 		contests = append(contests, comparison.Contest{A: stored.Learned, B: stored.Baselines[b]})
 	}
-	r, err := comparison.Compare(contests, comparison.Options{Force: o.Force})
+	r, err := comparison.Compare(contests, comparison.Options{Force: o.Force, Draws: o.Draws})
 	if unlike, ok := errors.AsType[*comparison.UnlikeError](err); ok {
 		f.lack("test: "+unlike.Error(), "measure both under the same conditions, or give --force, which marks every output as unlike")
 		return nil

@@ -206,11 +206,11 @@ func TestReportOfAnExperiment(t *testing.T) {
 		t.Errorf("city's page %+v, %v", page, ok)
 	}
 	var table, machine bytes.Buffer
-	if err := f.CSV(&table); err != nil {
+	if err := f.CSV(&table, []string{"changed"}); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := csv.NewReader(&table).ReadAll()
-	if err != nil || len(rows) < 30 {
+	if err != nil || len(rows) < 30 || rows[1][1] != "integrity" || rows[1][8] != "changed" {
 		t.Errorf("%d rows, %v", len(rows), err)
 	}
 	if err := report.JSON(&machine, f); err != nil {

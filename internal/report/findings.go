@@ -28,6 +28,7 @@ func (f *Findings) Document() *Document {
 			d.Blocks, details = append(d.Blocks, blocks...), append(details, more...)
 		}
 	}
+	d.Blocks = append(d.Blocks, f.recordedBlocks()...)
 	d.Blocks = append(d.Blocks, f.episode.blocks(f.source(0))...)
 	if f.City != nil {
 		d.Blocks = append(d.Blocks, Page("For the city"))

@@ -108,7 +108,7 @@ func TestEveryFormatMarksWhatIsUnlike(t *testing.T) {
 	r := compared(t, true)
 	d := report.Comparison(r, origin)
 	var text, md, tex, page, table, machine bytes.Buffer
-	if err := errors.Join(d.Terminal(&text, 80), d.Markdown(&md, ""), d.LaTeX(&tex, ""), d.HTML(&page), report.ComparisonCSV(&table, r), report.JSON(&machine, r)); err != nil {
+	if err := errors.Join(d.Terminal(&text, 80), d.Markdown(&md, ""), d.LaTeX(&tex, ""), d.HTML(&page), report.ComparisonCSV(&table, r, func(p *comparison.Pair) string { return "changed: " + p.A }), report.JSON(&machine, r)); err != nil {
 		t.Fatal(err)
 	}
 	for name, b := range map[string]string{"text": text.String(), "md": md.String(), "tex": tex.String(), "html": page.String()} {
@@ -120,7 +120,7 @@ func TestEveryFormatMarksWhatIsUnlike(t *testing.T) {
 		t.Error(machine.String()[:200])
 	}
 	all, err := csv.NewReader(&table).ReadAll()
-	if err != nil || len(all) != 4 || !strings.Contains(all[1][22], "horizon") {
+	if err != nil || len(all) != 4 || !strings.Contains(all[1][22], "horizon") || all[1][25] != "changed: "+all[1][0] {
 		t.Errorf("%v, %v", all, err)
 	}
 }

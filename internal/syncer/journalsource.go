@@ -75,7 +75,7 @@ func (j *journalSource) Next() (Item, error) {
 	}
 	return Item{
 		Seq: line.Seq, Time: line.Time, Kind: record.Kind(line.Kind), Data: line.Data,
-		Where: line.Where, Err: line.Damage, Lost: line.Lost,
+		Where: line.Where, Line: line.Number, Err: line.Damage, Lost: line.Lost,
 	}, nil
 }
 

@@ -41,6 +41,7 @@ type Item struct {
 	Kind    record.Kind //
 	Data    []byte      // JSON object for record.Parse; nil when Err is set
 	Where   string      // file and line or offset, for reports
+	Line    int         // line of the journal's segment; 0 where Where has a line itself
 	// Err is why the record cannot be read. Lost is how many sequence numbers,
 	// from Seq on, it affects (at least 1). It goes to dead letters.
 	Err  error

@@ -110,11 +110,14 @@ export const tabs = {
 			if (gone()) return;
 			if (!page.items.length) { put(body, none("No comparison yet", "At the end of a training the best checkpoint is measured against controllers that do not learn, on demand it never saw.")); return; }
 			put(body, h("p", {}, h("a", { class: "target", href: "/compare/tests?experiments=" + encodeURIComponent(ctx.name.includes(",") ? ctx.detail().id : ctx.name) }, "Compare with its baselines, pair by pair")), page.items.map((b) => {
-				const test = b.statistical_tests?.full_delay, holm = b.significance_results?.full_delay;
+				// Full delay where it was compared, else the first metric that was tested.
+				const tested = Object.keys(b.statistical_tests ?? {}), key = tested.includes("full_delay") ? "full_delay" : tested[0];
+				const test = b.statistical_tests?.[key], holm = b.significance_results?.[key], unit = key === "full_delay" ? " s" : "";
+				const unlike = Object.values(b.significance_results ?? {}).some((r) => r?.unlike === true), told = key?.replaceAll("_", " ");
 				const rows = Object.keys(b.baseline_metrics ?? {}).filter((k) => typeof b.baseline_metrics[k] === "number" && typeof b.d3qn_metrics?.[k] === "number").map((k) => [k.replaceAll("_", " "), number(b.baseline_metrics[k], 4), number(b.d3qn_metrics[k], 4), b.improvement_percentages?.[k] === undefined ? "" : number(b.improvement_percentages[k], 3) + " %"]);
 				return h("div", { class: "card", style: { marginTop: "12px" } },
-					h("div", { class: "row between" }, h("h2", {}, b.baseline_type.replaceAll("_", " ")), h("span", { class: "soft small" }, clock(b.comparison_date))),
-					test && h("p", {}, `Full delay ${number(b.d3qn_metrics?.full_delay, 3)} s against ${number(b.baseline_metrics?.full_delay, 3)} s: ${number(Math.abs(test.mean_difference), 3)} s ${test.mean_difference < 0 ? "less" : "more"} (95 % interval of the difference ${(test.confidence_interval_95 ?? []).map((v) => number(v, 3)).join(" to ")} s), ${test.method}, n = ${test.n}, p = ${number(test.p, 2)}`, holm ? `; after Holm's correction p = ${number(holm.p_holm, 2)}: ${holm["significant_at_0.05"] ? "significant" : "not significant"} at 0.05.` : "."),
+					h("div", { class: "row between" }, h("h2", {}, b.baseline_type.replaceAll("_", " "), unlike && h("span", { class: "warning" }, " · unlike things compared")), h("span", { class: "soft small" }, clock(b.comparison_date))),
+					typeof test?.mean_difference === "number" && h("p", {}, `${told[0].toUpperCase() + told.slice(1)} ${number(b.d3qn_metrics?.[key], 3)}${unit} against ${number(b.baseline_metrics?.[key], 3)}${unit}: ${number(Math.abs(test.mean_difference), 3)}${unit} ${test.mean_difference < 0 ? "less" : "more"} (95 % interval of the difference ${(test.confidence_interval_95 ?? []).map((v) => number(v, 3)).join(" to ")}${unit}), ${test.method}, n = ${test.n}, p = ${number(test.p, 2)}`, holm ? `; after Holm's correction p = ${number(holm.p_holm, 2)}: ${holm["significant_at_0.05"] ? "significant" : "not significant"} at 0.05` : "", `; methods of version ${holm?.version ?? test.version ?? "unknown"}.`),
 					h("details", {}, h("summary", {}, "All measures"), h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, "measure"), h("th", { class: "num" }, "baseline"), h("th", { class: "num" }, "D3QN"), h("th", { class: "num" }, "better by"))), h("tbody", {}, rows.map((r) => h("tr", {}, r.map((c, i) => h("td", { class: i ? "num" : "" }, c))))))),
 					b.notes && h("p", { class: "soft small" }, b.notes));
 			}));
