@@ -59,7 +59,7 @@ func LevelOfService(delay float64) string {
 
 // noticed are the measures that people on the road notice.
 var noticed = []string{
-	"full_delay", "delay", "avg_waiting_time", "passenger_delay", "pt_delay", "pt_waiting", "pt_avg_waiting", "stops",
+	"full_delay", "delay", "avg_waiting_time", "passenger_delay", "worst_waiting", "pt_delay", "pt_waiting", "pt_avg_waiting", "stops",
 	"passengers_per_hour", "passenger_throughput", "avg_passenger_throughput", "vehicles_per_hour", "avg_throughput", "queue", "avg_queue_length", "max_queue", "max_queue_length",
 }
 

@@ -221,6 +221,9 @@ func chosen(c Contest, wanted []string) ([]string, error) {
 		} else {
 			text += "; there are " + strings.Join(both, ", ")
 		}
+		if MetricOf(n).Better != 0 {
+			text += "; tests that were recorded before it was measured do not have it"
+		}
 		return nil, fmt.Errorf("%s", text)
 	}
 	return wanted, nil

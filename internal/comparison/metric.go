@@ -23,6 +23,7 @@ var metrics = []Metric{
 	{"passenger_delay", "delay of passengers", "s", -1},
 	{"avg_waiting_time", "waiting time", "s", -1},
 	{"waiting", "waiting", "s", -1},
+	{"worst_waiting", "waiting of the worst approach", "s", -1},
 	{"passengers_per_hour", "passengers", "1/h", 1},
 	{"passenger_throughput", "passengers", "1/h", 1},
 	{"avg_passenger_throughput", "mean passengers", "1/h", 1},

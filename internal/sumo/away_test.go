@@ -22,3 +22,37 @@ func TestAVehicleOffTheRoadIsNotMeasured(t *testing.T) {
 	}
 	e.traffic.road = nil
 }
+
+// The worst approach is that at which vehicles waited longest, not the one with the most
+// of them.
+func TestWaitingOfTheWorstApproach(t *testing.T) {
+	e := environment(t, single, Config{})
+	var m Metrics
+	e.worst(&m)
+	if m.WorstWaiting != 0 || m.WorstApproach != "" {
+		t.Errorf("without a sample: %+v", m)
+	}
+	approaches := e.Signals[0].Approaches
+	at := func(approach int, waiting ...float64) {
+		lane := approaches[approach].Lanes[0]
+		for _, w := range waiting {
+			e.traffic.road = append(e.traffic.road, &vehicle{kind: "car", lane: lane, position: lane.Length, waiting: w, approach: nowhere})
+		}
+	}
+	look := func() {
+		e.observe()
+		e.sample()
+		e.traffic.road = nil
+	}
+	at(0, 30, 30, 30, 30)
+	at(1, 80)
+	look()
+	at(0, 20, 20, 20, 20)
+	look() // nobody is at the other: that is no waiting, and does not make it less
+	at(1, 20)
+	look()
+	e.worst(&m)
+	if want := e.Signals[0].Signal.ID + "/" + approaches[1].Edge; m.WorstWaiting != 50 || m.WorstApproach != want {
+		t.Errorf("%g s at %s, want 50 s at %s", m.WorstWaiting, m.WorstApproach, want)
+	}
+}

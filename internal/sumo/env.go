@@ -265,6 +265,7 @@ func (e *Env) End(ctx context.Context) (Metrics, error) {
 	}
 	var m Metrics
 	e.samples.into(&m)
+	e.worst(&m)
 	m.Teleports, m.Collisions = e.traffic.teleports, e.traffic.collided
 	if err := m.trips(e.tripinfo(), e.scenario, e.cfg.Passengers); err != nil {
 		return Metrics{}, err

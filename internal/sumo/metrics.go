@@ -34,7 +34,13 @@ type Metrics struct {
 	// Backlog counts vehicles that wanted to enter and had not at the end.
 	Backlog int `json:"backlog"`
 
-	Waiting  float64 `json:"waiting"`   // mean over the decisions of the vehicles' mean time since they last moved, s
+	Waiting float64 `json:"waiting"` // mean over the decisions of the vehicles' mean time since they last moved, s
+	// WorstWaiting is the waiting of the approach at which it is longest: mean over the
+	// vehicles that were seen within Upstream of its stop line at the decisions, s. A
+	// controller that lets a few wait for ever does not look better by it.
+	WorstWaiting  float64 `json:"worst_waiting"`
+	WorstApproach string  `json:"worst_approach,omitempty"` // signal/edge; empty when nobody waited
+
 	Queue    float64 `json:"queue"`     // mean over the decisions of the halting vehicles on the observed lanes
 	MaxQueue int     `json:"max_queue"` // largest number of halting vehicles on them
 	Speed    float64 `json:"speed"`     // mean over the decisions of the vehicles' mean speed, km/h

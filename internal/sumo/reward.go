@@ -90,7 +90,11 @@ func (e *Env) reward() Step {
 type samples struct {
 	n, maxQueue           int
 	queue, waiting, speed float64
+	approaches            []approachSum // of all signals, one after the other
 }
+
+// approachSum adds up the vehicles that were seen on an approach.
+type approachSum struct{ vehicles, waiting float64 }
 
 // sample measures the traffic at a decision.
 func (e *Env) sample() {
@@ -114,6 +118,34 @@ func (e *Env) sample() {
 	if vehicles > 0 {
 		s.waiting += waiting / float64(vehicles)
 		s.speed += speed / float64(vehicles)
+	}
+	i := 0
+	for k := range e.obs.Signals {
+		for _, a := range e.obs.Signals[k].Approaches {
+			if i == len(s.approaches) {
+				s.approaches = append(s.approaches, approachSum{})
+			}
+			s.approaches[i].vehicles += float64(a.Vehicles)
+			s.approaches[i].waiting += a.Waiting * float64(a.Vehicles)
+			i++
+		}
+	}
+}
+
+// worst finds the approach with the longest waiting.
+func (e *Env) worst(m *Metrics) {
+	i := 0
+	for k := range e.obs.Signals {
+		v := &e.obs.Signals[k]
+		for _, a := range v.Approaches {
+			if i == len(e.samples.approaches) {
+				return // nothing was sampled
+			}
+			if s := e.samples.approaches[i]; s.vehicles > 0 && s.waiting/s.vehicles > m.WorstWaiting {
+				m.WorstWaiting, m.WorstApproach = s.waiting/s.vehicles, v.ID+"/"+a.Edge
+			}
+			i++
+		}
 	}
 }
 

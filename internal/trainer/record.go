@@ -117,7 +117,7 @@ func (t *trainer) record(w *worker) error {
 		EpisodeDurationMinutes: new(time.Since(w.begun).Minutes()),
 		Extra: greenwave.Extra{
 			"full_delay": m.FullDelay, "passenger_delay": m.PassengerDelay, "passengers": m.Passengers, "delay": m.Delay, "backlog": m.Backlog, "stops": m.Stops, "vehicles_per_hour": m.VehiclesPerHour,
-			"pt_delay": m.PTDelay, "teleports": m.Teleports, "collisions": m.Collisions,
+			"pt_delay": m.PTDelay, "worst_waiting": m.WorstWaiting, "teleports": m.Teleports, "collisions": m.Collisions,
 			"gridlocked": t.curve.gridlocked(m.FullDelay),
 		},
 	}

@@ -183,6 +183,7 @@ var judged = []struct {
 	{"delay", -1, func(m *sumo.Metrics) float64 { return m.Delay }},
 	{"passenger_delay", -1, func(m *sumo.Metrics) float64 { return m.PassengerDelay }},
 	{"waiting", -1, func(m *sumo.Metrics) float64 { return m.Waiting }},
+	{"worst_waiting", -1, func(m *sumo.Metrics) float64 { return m.WorstWaiting }},
 	{"queue", -1, func(m *sumo.Metrics) float64 { return m.Queue }},
 	{"backlog", -1, func(m *sumo.Metrics) float64 { return float64(m.Backlog) }},
 	{"pt_delay", -1, func(m *sumo.Metrics) float64 { return m.PTDelay }},
