@@ -167,7 +167,7 @@ func writeTable(ctx context.Context, dir *folder, t table, reader store.Reader, 
 	defer out.discard()
 	enc := format.encoder(out, t, x, opt)
 	rows := int64(0)
-	for values, err := range t.rows(ctx, reader, x) {
+	for values, err := range t.ahead(ctx, reader, x) {
 		if err != nil {
 			return File{}, fmt.Errorf("reading row %d: %w", rows+1, err)
 		}

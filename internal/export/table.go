@@ -31,6 +31,14 @@ func tables() []table {
 	return list
 }
 
+// firstField is the column of a record's first field.
+func (t table) firstField() int {
+	if t.schema != nil && t.schema.Key == 0 {
+		return 2 // behind experiment_id and id
+	}
+	return 1
+}
+
 var experimentColumns = []Column{
 	column("id", record.UUID, "", "The experiment."),
 	column("experiment_name", record.Text, "", "Its name, unique in the database."),

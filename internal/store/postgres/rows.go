@@ -141,6 +141,7 @@ type decoder struct {
 	sql    string
 	row    store.Stored
 	run    []byte
+	runID  string // run as text
 	id     string
 	buf    []byte
 }
@@ -164,8 +165,9 @@ func (d *decoder) decode(raw [][]byte) (*store.Stored, error) {
 	if raw[0] != nil {
 		if string(raw[0]) != string(d.run) {
 			d.run = append(d.run[:0], raw[0]...)
+			d.runID = uuid.UUID(d.run).String()
 		}
-		r.RunID = uuid.UUID(d.run).String()
+		r.RunID = d.runID
 	}
 	if raw[1] != nil {
 		r.Seq = binary.BigEndian.Uint64(raw[1])

@@ -239,11 +239,41 @@ const timeLayout = "2006-01-02T15:04:05.000000Z"
 func timeText(t time.Time) string { return t.UTC().Format(timeLayout) }
 
 func parseTime(text string) (time.Time, error) {
+	if t, ok := parseOurs(text); ok {
+		return t, nil
+	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
 		return t, errors.New("not a time: " + text)
 	}
 	return t.UTC(), nil
+}
+
+// parseOurs reads a time in timeLayout, which is what all but hand-written rows have, in a
+// fraction of the time that time.Parse takes.
+func parseOurs(text string) (t time.Time, ok bool) {
+	if len(text) != len(timeLayout) {
+		return t, false
+	}
+	var n [7]int // year, month, day, hour, minute, second, microsecond
+	part := 0
+	for i := range len(timeLayout) {
+		switch want, got := timeLayout[i], text[i]; {
+		case want >= '0' && want <= '9':
+			if got < '0' || got > '9' {
+				return t, false
+			}
+			n[part] = 10*n[part] + int(got-'0')
+		case got != want:
+			return t, false
+		default:
+			part++
+		}
+	}
+	t = time.Date(n[0], time.Month(n[1]), n[2], n[3], n[4], n[5], n[6]*1000, time.UTC)
+	// A day or an hour that there is not becomes another one.
+	y, m, d := t.Date()
+	return t, y == n[0] && int(m) == n[1] && d == n[2] && n[3] < 24 && n[4] < 60 && n[5] < 60
 }
 
 func asTime(v driver.Value) (time.Time, error) {

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"math"
 	"strings"
+	"unsafe"
 
 	"github.com/google/uuid"
 
@@ -159,10 +160,14 @@ func scanStored(into *store.Stored, values []driver.Value) error {
 	}
 	into.Row.Extra = nil
 	if extra := values[3+len(fields)]; extra != nil {
-		into.Row.Extra = []byte(asText(extra))
+		into.Row.Extra = bytesOf(asText(extra))
 	}
 	return nil
 }
+
+// bytesOf are the bytes of a text that the driver made for this row alone. They are read
+// and never written.
+func bytesOf(text string) []byte { return unsafe.Slice(unsafe.StringData(text), len(text)) }
 
 // scanValue turns what SQLite holds into a value of the type. SQLite keeps what it
 // is given, so a row that was written by hand can hold something else.
@@ -187,11 +192,11 @@ func scanValue(t record.Type, v driver.Value) (record.Value, error) {
 		}
 	case record.Text:
 		if text, ok := v.(string); ok {
-			return record.TextValue([]byte(text)), nil
+			return record.TextValue(bytesOf(text)), nil
 		}
 	case record.JSON:
 		if text, ok := v.(string); ok {
-			return record.JSONValue([]byte(text)), nil
+			return record.JSONValue(bytesOf(text)), nil
 		}
 	case record.Vector:
 		if b, ok := v.([]byte); ok {
