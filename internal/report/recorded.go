@@ -91,16 +91,19 @@ func (f *Findings) recordedBlocks() []Block {
 		return nil
 	}
 	table := Table{
-		Caption: "Comparisons that are stored with the experiment",
-		Columns: []string{"when", "against", "metric", ">better by %", "p", "verdict", "method, version"},
-		Notes:   []string{"As they were found then, by the final test of a training or by greenwave compare --record; each by its most important metric. All metrics: --format json, or the table baseline_comparisons. p is after Holm's correction over the family that is stored with it."},
+		Caption: "Comparisons that are stored with the experiment, each by its most important metric",
+		Columns: []string{"when", "against", "metric", ">better by %", "p", "verdict"},
 	}
+	var methods []string
 	for i := range f.Recorded {
 		r := &f.Recorded[i]
-		row := []string{r.At.Format("2006-01-02 15:04"), r.Against, "–", "–", "–", "–", ""}
+		row := []string{r.At.Format("2006-01-02"), r.Against, "–", "–", "–", "–"}
 		if len(r.Metrics) > 0 {
 			m := &r.Metrics[0]
-			row[2], row[6] = comparison.MetricOf(m.Metric).Label, strings.TrimSuffix(m.Method+", "+m.Version, ", ")
+			row[2] = comparison.MetricOf(m.Metric).Label
+			if how := m.Method + " (version " + m.Version + ")"; m.Version != "" && !slices.Contains(methods, how) {
+				methods = append(methods, how)
+			}
 			if m.Improvement != nil {
 				row[3] = signed(*m.Improvement)
 			}
@@ -116,5 +119,10 @@ func (f *Findings) recordedBlocks() []Block {
 		}
 		table.Rows = append(table.Rows, row)
 	}
-	return []Block{Heading("Recorded"), table}
+	note := "As they were found then, by the final test of a training or by greenwave compare --record; all metrics are in --format json and in the table baseline_comparisons. p is after Holm's correction over the family that is stored with it"
+	if len(methods) > 0 {
+		note += "; methods: " + strings.Join(methods, ", ")
+	}
+	table.Notes = []string{note + "."}
+	return []Block{Heading("Stored comparisons"), table}
 }
