@@ -34,7 +34,11 @@ func (experimentsCmd) Run(ctx context.Context, a *app) error {
 	}
 	t := newTable("~experiment", "status", ">episodes", ">best", ">latest", "created", ">last")
 	for _, e := range list {
-		t.add(visible(e.Name), a.state(e.Status), count(e.TotalEpisodes), optional(e.BestReward), optional(e.LatestReward),
+		status := a.state(e.Status)
+		if !e.ArchivedAt.IsZero() {
+			status += ", archived"
+		}
+		t.add(visible(e.Name), status, count(e.TotalEpisodes), optional(e.BestReward), optional(e.LatestReward),
 			e.CreatedAt.UTC().Format("2006-01-02"), a.ago(e.LastRecord))
 	}
 	a.print(t)
@@ -49,6 +53,7 @@ type experimentJSON struct {
 	Status             string          `json:"status"`
 	CreatedAt          time.Time       `json:"created_at"`
 	CompletedAt        *time.Time      `json:"completed_at"`
+	ArchivedAt         *time.Time      `json:"archived_at"`
 	TotalEpisodes      int64           `json:"total_episodes"`
 	BestReward         *float64        `json:"best_reward"`
 	LatestReward       *float64        `json:"latest_reward"`
@@ -72,7 +77,7 @@ type runJSON struct {
 func toJSON(e store.Experiment) experimentJSON {
 	j := experimentJSON{
 		ID: e.ID, Name: e.Name, Description: e.Description, Status: e.Status, CreatedAt: e.CreatedAt.UTC(),
-		CompletedAt: instant(e.CompletedAt), TotalEpisodes: e.TotalEpisodes, BestReward: e.BestReward,
+		CompletedAt: instant(e.CompletedAt), ArchivedAt: instant(e.ArchivedAt), TotalEpisodes: e.TotalEpisodes, BestReward: e.BestReward,
 		LatestReward: e.LatestReward, ConvergenceEpisode: e.ConvergenceEpisode, LastRecord: instant(e.LastRecord),
 		Config: e.Config, Metadata: e.Metadata,
 	}

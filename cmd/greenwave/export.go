@@ -15,6 +15,7 @@ type exportCmd struct {
 	Out         string `required:"" placeholder:"DIR" help:"Folder to write to; it is made when it does not exist."`
 	Force       bool   `help:"Replace an export that is in the folder already."`
 	Spreadsheet bool   `help:"CSV: put an apostrophe before texts that a spreadsheet would take for a formula."`
+	archiveFlag `embed:""`
 }
 
 // Run writes an experiment to files.
@@ -27,7 +28,12 @@ func (c *exportCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer s.Close()
-	m, err := export.Export(ctx, s, c.Experiment, export.Format(c.Format), c.Out, export.Options{
+	reader, end, err := c.withArchived(ctx, a, s, c.Experiment)
+	if err != nil {
+		return err
+	}
+	defer end()
+	m, err := export.Export(ctx, reader, c.Experiment, export.Format(c.Format), c.Out, export.Options{
 		Version: programVersion(), Database: s.Name(), Now: a.now, Force: c.Force, Spreadsheet: c.Spreadsheet,
 		Copy:     sqlite.Copy,
 		Progress: func(p export.Progress) { a.progress.update("rows of "+p.Table, p.Rows, 0) },

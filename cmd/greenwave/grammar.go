@@ -36,8 +36,9 @@ type cli struct {
 	Token      tokenCmd      `cmd:"" group:"manage" help:"Make, list and revoke the tokens with which trainers and people reach a server."`
 	Checkpoint checkpointCmd `cmd:"" group:"manage" help:"List saved models, fetch, promote, roll back, verify and prune them."`
 
-	Usage  usageCmd  `cmd:"" group:"manage" help:"Say what takes the space of the database, by table and experiment, and what archiving would free."`
-	Backup backupCmd `cmd:"" group:"manage" help:"Take, list, verify and restore backups of the database."`
+	Usage   usageCmd   `cmd:"" group:"manage" help:"Say what takes the space of the database, by table and experiment, and what archiving would free."`
+	Backup  backupCmd  `cmd:"" group:"manage" help:"Take, list, verify and restore backups of the database."`
+	Archive archiveCmd `cmd:"" group:"manage" help:"Keep a database small: move old experiments and steps to Parquet files, and bring them back."`
 
 	Migrate migrateCmd `cmd:"" group:"manage" help:"Lay out the tables, or say which version they have."`
 	Demo    demoCmd    `cmd:"" group:"manage" help:"Train a small controller with the dashboard open, kill it, resume, sync, verify and query: in about two minutes, without services."`

@@ -17,9 +17,11 @@ import (
 )
 
 type queryCmd struct {
-	CSV   bool   `name:"csv" xor:"form" help:"Print comma-separated values."`
-	SQL   string `arg:"" name:"sql" help:"One statement that reads; - reads it from the standard input."`
-	Limit int    `default:"1000" help:"Rows of a printed table; --json and --csv print all. 0: no limit."`
+	CSV         bool   `name:"csv" xor:"form" help:"Print comma-separated values."`
+	SQL         string `arg:"" name:"sql" help:"One statement that reads; - reads it from the standard input."`
+	Archived    string `placeholder:"EXPERIMENT" help:"Ask a copy of this experiment with its archived rows, made for this query: a SQLite database with the same tables and views."`
+	archiveFlag `embed:""`
+	Limit       int `default:"1000" help:"Rows of a printed table; --json and --csv print all. 0: no limit."`
 }
 
 // Run runs a statement in a read-only transaction.
@@ -38,11 +40,11 @@ func (c *queryCmd) Run(ctx context.Context, a *app) error {
 	if strings.TrimSpace(sql) == "" {
 		return &usageError{errors.New("the statement is empty"), `try greenwave query "SELECT * FROM real_time_training"`}
 	}
-	s, err := a.openReader(ctx)
+	s, end, err := c.open(ctx, a)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
+	defer end()
 	t, err := s.Query(ctx, sql)
 	if err != nil {
 		return fmt.Errorf("query: %w", err)
@@ -54,6 +56,18 @@ func (c *queryCmd) Run(ctx context.Context, a *app) error {
 		return a.queryCSV(t)
 	}
 	return a.queryTable(t, c.Limit)
+}
+
+// open opens the database, or the copy with archived rows.
+func (c *queryCmd) open(ctx context.Context, a *app) (store.Store, func(), error) {
+	if c.Archived != "" {
+		return c.openArchived(ctx, a, c.Archived)
+	}
+	s, err := a.openReader(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, s.Close, nil
 }
 
 // queryJSON writes one object a line.

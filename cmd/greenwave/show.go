@@ -44,6 +44,17 @@ func (c *showCmd) Run(ctx context.Context, a *app) error {
 	if e.ConvergenceEpisode != nil {
 		convergence = "episode " + count(*e.ConvergenceEpisode)
 	}
+	archived := ""
+	if !e.ArchivedAt.IsZero() {
+		list, err := s.Archives(ctx, e.ID)
+		if err != nil {
+			return err
+		}
+		archived = clock(e.ArchivedAt)
+		for _, r := range matching(list, e.Name) {
+			archived += ", " + of(r.Rows, "row") + " in " + visible(r.Location)
+		}
+	}
 	curve, err := curve(ctx, s, e)
 	if err != nil {
 		return err
@@ -54,6 +65,7 @@ func (c *showCmd) Run(ctx context.Context, a *app) error {
 		"status", status,
 		"created", clock(e.CreatedAt),
 		"completed", completed,
+		"archived", archived,
 		"episodes", count(e.TotalEpisodes),
 		"reward", fmt.Sprintf("best %s, latest %s", optional(e.BestReward), optional(e.LatestReward)),
 		"", curve,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -30,14 +31,20 @@ func (d *days) UnmarshalText(text []byte) error {
 	return nil
 }
 
-type usageCmd struct {
-	Rules      string `placeholder:"FILE" help:"Rules of what may leave, as docs/retention.md has it. Default: retention.json where it is there, else experiments after 90 days and steps after 30."`
-	OlderThan  *days  `placeholder:"DAYS" help:"Instead of the rules: what would be saved by archiving experiments that ended so long ago, as 90d."`
-	StepsOlder *days  `name:"steps-older-than" placeholder:"DAYS" help:"Instead of the rules: what would be saved by archiving steps that are so old, as 30d."`
+// retentionFlags say what may leave the database.
+type retentionFlags struct {
+	Rules      string `placeholder:"FILE" help:"Rules of what may leave, as docs/retention.md has it. Default: retention.json where it is there, else for usage experiments after 90 days and steps after 30."`
+	OlderThan  *days  `placeholder:"DAYS" help:"Instead of the rules: experiments that ended so long ago, as 90d."`
+	StepsOlder *days  `name:"steps-older-than" placeholder:"DAYS" help:"Instead of the rules: steps that are so old, as 30d."`
 }
 
-// rules are those of the flags, else those of the file, else the defaults.
-func (c *usageCmd) rules() (archive.Rules, error) {
+type usageCmd struct {
+	retentionFlags `embed:""`
+}
+
+// rules are those of the flags, else those of the file, else, where that is harmless, the
+// defaults.
+func (c *retentionFlags) rules(defaults bool) (archive.Rules, error) {
 	var r archive.Rules
 	if c.OlderThan != nil {
 		r.Rules = append(r.Rules, archive.Rule{What: "experiments", OlderThanDays: float64(*c.OlderThan)})
@@ -52,15 +59,19 @@ func (c *usageCmd) rules() (archive.Rules, error) {
 	if err != nil {
 		return r, &usageError{err, "see docs/retention.md"}
 	}
-	if !found {
+	switch {
+	case found:
+	case defaults:
 		r = archive.Defaults()
+	default:
+		return r, &usageError{errors.New("nothing says what may leave the database"), "give --older-than or --steps-older-than, or write a retention.json; see docs/retention.md"}
 	}
 	return r, nil
 }
 
 // Run says what takes the space of the database, and what the rules would free.
 func (c *usageCmd) Run(ctx context.Context, a *app) error {
-	rules, err := c.rules()
+	rules, err := c.rules(true)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/greenwave-traffic/greenwave/internal/store"
 	"github.com/greenwave-traffic/greenwave/internal/syncer"
+	"github.com/greenwave-traffic/greenwave/record"
 )
 
 type verifyCmd struct {
@@ -32,6 +34,7 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	wrong := 0
 	for _, src := range sources {
 		r, err := syncer.Verify(ctx, src, s, syncer.VerifyConfig{
+			Archived:   archivedKinds(s),
 			OnProgress: func(done, all uint64) { a.progress.update("records compared", int64(done), int64(all)) },
 		})
 		if err != nil {
@@ -69,6 +72,27 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	return nil
 }
 
+// archivedKinds says which rows of an experiment may be in an archive.
+func archivedKinds(s store.Archiver) func(context.Context, string, record.Kind) (bool, error) {
+	known := map[string][]store.Archived{}
+	return func(ctx context.Context, experimentID string, kind record.Kind) (bool, error) {
+		list, ok := known[experimentID]
+		if !ok {
+			var err error
+			if list, err = s.Archives(ctx, experimentID); err != nil {
+				return false, err
+			}
+			known[experimentID] = list
+		}
+		for _, a := range list {
+			if a.RestoredAt.IsZero() && (kind == record.KindStep || a.What == "experiment" && store.Leaves(kind)) {
+				return true, nil
+			}
+		}
+		return false, nil
+	}
+}
+
 func (a *app) verifyTable(reports []syncer.VerifyReport) {
 	t := newTable("run", "~experiment", ">records", ">equal", ">supers.", ">no row", ">dead", ">wrong", "")
 	for _, r := range reports {
@@ -101,7 +125,7 @@ func verdict(t syncer.VerifyReport) string {
 		n    uint64
 		what string
 	}{
-		{t.NoRow, "without a row"}, {t.Superseded, "superseded"}, {t.Dead, "dead"},
+		{t.NoRow, "without a row"}, {t.Superseded, "superseded"}, {t.Dead, "dead"}, {t.Archived, "archived (greenwave archive verify reads them)"},
 		{t.Different, "DIFFERENT"}, {t.Missing, "MISSING"}, {t.Unsynced, "not synced yet"},
 		{t.Foreign, "FOREIGN"}, {t.Ahead, "only in the database"}, {t.Chain, "faults in the chain"},
 	} {

@@ -17,7 +17,7 @@ const DefaultFile = "retention.json"
 // Rules is the rules file.
 type Rules struct {
 	// Store is where what leaves the database goes: a folder or a bucket.
-	Store string `json:"store"`
+	Store string `json:"archive"`
 	Rules []Rule `json:"rules"`
 }
 
@@ -113,6 +113,8 @@ func (r Rules) Check() error {
 			return fmt.Errorf("%s.keep_every is %d: must not be negative", at, rule.KeepEvery)
 		case rule.KeepEvery > 1 && rule.What != "steps":
 			return fmt.Errorf("%s.keep_every is for steps: experiments leave whole", at)
+		case rule.Discard && rule.What != "steps":
+			return fmt.Errorf("%s.discard is for steps: experiments are archived, or deleted by hand", at)
 		}
 	}
 	return nil

@@ -60,7 +60,7 @@ func columnsOf(s *record.Schema) []Column {
 	columns := []Column{column("experiment_id", record.UUID, "", "The experiment.")}
 	columns[0].required = true
 	if s.Key == 0 {
-		columns = append(columns, column("id", record.UUID, "", "The row; it derives from run_id and seq."))
+		columns = append(columns, column("id", record.UUID, "", "The row; it derives from run_id and seq where it has them."))
 	}
 	for i, f := range s.Fields {
 		c := column(f.Name, f.Type, f.Unit, f.Doc)
@@ -102,7 +102,7 @@ func (t table) rows(ctx context.Context, reader store.Reader, x *store.Experimen
 			}
 			values = append(values[:0], record.UUIDValue(id))
 			if t.schema.Key == 0 {
-				rowID = append(rowID[:0], store.RowID(s.RunID, s.Seq)...)
+				rowID = append(rowID[:0], s.ID...)
 				values = append(values, present(record.UUIDValue(rowID)))
 			}
 			values = append(values, s.Row.Values...)

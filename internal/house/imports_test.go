@@ -27,7 +27,7 @@ var rooms = map[string][]string{
 	"internal/access/authtest":        nil,
 	"internal/alert":                  {"record", "internal/store"},
 	"internal/analysis":               nil,
-	"internal/archive":                {"record", "internal/store"},
+	"internal/archive":                {"record", "internal/artifact", "internal/export", "internal/store"},
 	"internal/artifact":               nil,
 	"internal/artifact/artifacttest":  {"internal/artifact"},
 	"internal/artifact/s3":            {"internal/artifact"},

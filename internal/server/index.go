@@ -88,6 +88,7 @@ type Experiment struct {
 	Status       string     `json:"status"` // running, paused, completed, failed, interrupted
 	CreatedAt    time.Time  `json:"created_at"`
 	CompletedAt  *time.Time `json:"completed_at,omitempty"`
+	ArchivedAt   *time.Time `json:"archived_at,omitempty"` // when its episodes and steps left for an archive
 	LastRecord   *time.Time `json:"last_record,omitempty"`
 	Episodes     int64      `json:"episodes"`          // recorded so far
 	Planned      int64      `json:"planned,omitempty"` // config.episodes, where it says so
@@ -148,7 +149,7 @@ func (s *Server) experiments(ctx context.Context) ([]Experiment, error) {
 func experimentOf(e *store.Experiment) Experiment {
 	out := Experiment{
 		ID: strings.ToLower(e.ID), Name: e.Name, Description: e.Description, Status: e.Status, CreatedAt: e.CreatedAt,
-		CompletedAt: optionalTime(e.CompletedAt), LastRecord: optionalTime(e.LastRecord), Episodes: e.TotalEpisodes,
+		CompletedAt: optionalTime(e.CompletedAt), ArchivedAt: optionalTime(e.ArchivedAt), LastRecord: optionalTime(e.LastRecord), Episodes: e.TotalEpisodes,
 		BestReward: e.BestReward, LatestReward: e.LatestReward, Convergence: e.ConvergenceEpisode,
 		config: e.Config, metadata: e.Metadata,
 	}

@@ -148,6 +148,7 @@ type Experiment struct {
 	Status                string // as stored; "running" without a sign of life for StaleAfter is shown as interrupted
 	CreatedAt             time.Time
 	CompletedAt           time.Time // zero when not
+	ArchivedAt            time.Time // when its episodes and steps left for an archive; zero while they are here
 	TotalEpisodes         int64
 	BestReward            *float64
 	LatestReward          *float64
@@ -165,6 +166,7 @@ const StaleAfter = 2 * time.Minute
 
 // Stored is a row as the database holds it, with where it came from.
 type Stored struct {
+	ID    string // UUID of a row whose kind has no key of its own; only from Rows
 	RunID string
 	Seq   uint64
 	Time  time.Time // when it was logged
@@ -258,6 +260,7 @@ type Store interface {
 	Alerter
 	Modeler
 	Measurer
+	Archiver
 	Watcher
 	Snapshotter
 	// Name says which database it is, without secrets, for messages:

@@ -13,7 +13,7 @@ import (
 )
 
 // VerifyReport is the result of comparing a source with a database, row by row.
-// Records = Equal + Superseded + Dead + NoRow + Different + Missing + Unsynced.
+// Records = Equal + Superseded + Dead + NoRow + Archived + Different + Missing + Unsynced.
 type VerifyReport struct {
 	RunID      string `json:"run_id"`
 	Experiment string `json:"experiment"`
@@ -22,6 +22,7 @@ type VerifyReport struct {
 	Superseded uint64 `json:"superseded"`   // a record that was logged later is in its place
 	Dead       uint64 `json:"dead"`         // among the dead letters, with a reason
 	NoRow      uint64 `json:"no_row"`       // heartbeats and other records without a row of their own, settled
+	Archived   uint64 `json:"archived"`     // settled, and the rows of their kind are in an archive instead of the database
 	Different  uint64 `json:"different"`    // in the database with other values
 	Missing    uint64 `json:"missing"`      // settled, but not in the database
 	Unsynced   uint64 `json:"unsynced"`     // not synced yet
@@ -90,6 +91,7 @@ func (r VerifyReport) String() string {
 		{r.NoRow, "without a row of their own"},
 		{r.Superseded, "superseded"},
 		{r.Dead, "among the dead letters"},
+		{r.Archived, "archived"},
 		{r.Different, "different in the database"},
 		{r.Missing, "missing from the database"},
 		{r.Unsynced, "not synced yet"},
@@ -117,6 +119,7 @@ func (r *VerifyReport) Add(o VerifyReport) {
 	r.Superseded += o.Superseded
 	r.Dead += o.Dead
 	r.NoRow += o.NoRow
+	r.Archived += o.Archived
 	r.Different += o.Different
 	r.Missing += o.Missing
 	r.Unsynced += o.Unsynced
@@ -135,6 +138,9 @@ func (r *VerifyReport) fault(f Fault) {
 type VerifyConfig struct {
 	// Batch is how many rows are looked up at a time. Defaults to 1,000.
 	Batch int
+	// Archived reports whether rows of a kind left the database for an archive; nil:
+	// none did.
+	Archived func(ctx context.Context, experimentID string, kind record.Kind) (bool, error)
 	// OnProgress is called after each batch with how many records were compared.
 	OnProgress func(done, total uint64)
 }
@@ -318,9 +324,19 @@ func (v *verifier) compare(ctx context.Context, runID string) error {
 		if err != nil {
 			return err
 		}
+		archived := false
+		if v.cfg.Archived != nil && len(rows) < len(keys) {
+			if archived, err = v.cfg.Archived(ctx, v.state.ExperimentID, schema.Kind); err != nil {
+				return err
+			}
+		}
 		for i := range v.chunk {
 			if e := &v.b.Entries[i]; e.Row.Schema == schema {
 				stored, found := rows[v.chunk[i].key]
+				if !found && archived {
+					v.r.Archived++
+					continue
+				}
 				v.one(runID, e, &v.chunk[i], &stored, found)
 			}
 		}

@@ -108,13 +108,13 @@ export function experiment(view, name) {
 	function drawHead() {
 		if (!detail || !open || newest === undefined) return;
 		const e = detail, episode = charts.recent.x[charts.recent.x.length - 1] ?? newest;
-		const key = JSON.stringify([e, episode, left(), age(e.last_record), open.length]);
+		const key = JSON.stringify([e, episode, left(), age(e.last_record), e.archived_at, open.length]);
 		if (key === drawn) return;
 		drawn = key;
 		put(head, h("div", { class: "row between" },
 			h("div", {}, h("h1", {}, h("span", { class: "run", style: { background: `var(${own})` }, "aria-hidden": "true" }), e.name), h("div", { class: "soft" }, e.description ?? "")),
 			h("div", { class: "row" }, h("span", { class: "state " + e.status }, shape(e.status), " ", e.status), h("span", {}, progress(e), h("span", { class: "soft" }, left())),
-				h("span", { class: "soft", title: clock(e.last_record) }, e.last_record ? `last record ${age(e.last_record)} ago` : "no record yet"),
+				h("span", { class: "soft", title: clock(e.last_record) }, e.last_record ? `last record ${age(e.last_record)} ago` : e.archived_at ? `episodes and steps are in an archive since ${e.archived_at.slice(0, 10)}` : "no record yet"),
 				open.length > 0 && h("a", { class: "bad", href: "/alerts?experiment=" + encodeURIComponent(e.name) }, `⚠ ${open.length} open ${open.length === 1 ? "alert" : "alerts"}`),
 				h("a", { class: "target", href: "/compare?experiments=" + encodeURIComponent(e.name.includes(",") ? e.id : e.name) }, "compare"),
 				episode >= 0 && h("a", { class: "target", href: `${path(e.name)}/episodes/${episode}` }, "latest episode"))));

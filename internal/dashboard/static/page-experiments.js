@@ -86,7 +86,7 @@ export function experiments(view) {
 		} });
 		return h("tr", {},
 			h("td", { class: "tick" }, h("label", { class: "hit" }, box)),
-			h("td", { class: "name" }, h("span", { class: `only-small state ${e.status}`, "aria-hidden": "true" }, shape(e.status), " "), h("a", { href: path(e.name) }, e.name), e.tags?.map((t) => [" ", h("span", { class: "tag" }, t)])),
+			h("td", { class: "name" }, h("span", { class: `only-small state ${e.status}`, "aria-hidden": "true" }, shape(e.status), " "), h("a", { href: path(e.name) }, e.name), e.archived_at && [" ", h("span", { class: "tag", title: `Episodes and steps left for an archive on ${e.archived_at.slice(0, 10)}; greenwave archive restore brings them back` }, "archived")], e.tags?.map((t) => [" ", h("span", { class: "tag" }, t)])),
 			h("td", { class: "hide-small" }, e.group ?? ""),
 			h("td", { class: "hide-small" }, h("span", { class: "state " + e.status }, shape(e.status), " ", e.status)),
 			h("td", { class: "hide-small" }, progress(e)),

@@ -63,7 +63,7 @@ func newCopyReader(experimentID, owner, runID string, rows []*store.Entry) (*cop
 		return nil, fmt.Errorf("%w: owner %q of the experiment is not a UUID", store.ErrRefused, owner)
 	}
 	r := &copyReader{experiment: experiment, run: run, owner: by, runID: runID, rows: rows, buf: make([]byte, 0, 64<<10)}
-	r.buf = append(r.buf, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
+	r.buf = append(r.buf, copyHeader...)
 	return r, nil
 }
 
@@ -94,6 +94,8 @@ func (r *copyReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+const copyHeader = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+
 // stop ends the reading, so that the entries are the caller's again, and returns why
 // a row could not be written.
 func (r *copyReader) stop() error {
@@ -103,37 +105,55 @@ func (r *copyReader) stop() error {
 	return r.err
 }
 
-func (r *copyReader) appendRow(e *store.Entry) error {
-	s := e.Row.Schema
+func (r *copyReader) appendRow(e *store.Entry) (err error) {
+	id := ""
+	if e.Row.Schema.Key == 0 {
+		id = store.RowID(r.runID, e.Seq)
+	}
+	r.buf, err = appendRow(r.buf, &origin{e.Row.Schema, &r.experiment, &r.owner, &r.run}, id, e.Seq, e.Time, &e.Row)
+	return err
+}
+
+// origin is what rows of one table, experiment and run have in common. A row that was
+// inserted by hand has no run.
+type origin struct {
+	schema                 *record.Schema
+	experiment, owner, run *[16]byte
+}
+
+func appendRow(b []byte, o *origin, id string, seq uint64, logged time.Time, row *record.Row) ([]byte, error) {
+	s := o.schema
 	n := len(s.Fields) + 6
 	if s.Key == 0 {
 		n++
 	}
-	b := binary.BigEndian.AppendUint16(r.buf, uint16(n))
+	b = binary.BigEndian.AppendUint16(b, uint16(n))
 	if s.Key == 0 {
-		id, err := uuid.Parse(store.RowID(r.runID, e.Seq))
+		id, err := uuid.Parse(id)
 		if err != nil {
-			return err
+			return b, err
 		}
 		b = appendBytes(b, id[:])
 	}
-	b = appendBytes(b, r.experiment[:])
+	b = appendBytes(b, o.experiment[:])
 	for i := range s.Fields {
 		var err error
-		if b, err = appendValue(b, &s.Fields[i], e.Row.Values[i], e.Time); err != nil {
-			return fmt.Errorf("%w: %s %d: %w", store.ErrRefused, s.Kind, e.Seq, err)
+		if b, err = appendValue(b, &s.Fields[i], row.Values[i], logged); err != nil {
+			return b, fmt.Errorf("%w: %s %d: %w", store.ErrRefused, s.Kind, seq, err)
 		}
 	}
-	if len(e.Row.Extra) == 0 {
+	if len(row.Extra) == 0 {
 		b = appendNull(b)
 	} else {
-		b = appendJSON(b, e.Row.Extra)
+		b = appendJSON(b, row.Extra)
 	}
-	b = appendBytes(b, r.run[:])
-	b = appendInt8(b, int64(e.Seq))
-	b = appendTime(b, e.Time)
-	r.buf = appendBytes(b, r.owner[:])
-	return nil
+	if o.run == nil {
+		b = appendNull(appendNull(b))
+	} else {
+		b = appendInt8(appendBytes(b, o.run[:]), int64(seq))
+	}
+	b = appendTime(b, logged)
+	return appendBytes(b, o.owner[:]), nil
 }
 
 func appendValue(b []byte, f *record.Field, v record.Value, logged time.Time) ([]byte, error) {

@@ -67,6 +67,7 @@ var subjects = map[string]subject{
 	"run_resources":                {"record", "experiment_id, host_cpu_percent", "$e, $n"},
 	"model_files":                  {"record", "experiment_id, model_hash, location, size_bytes, stored_at", "$e, 'h$n', 'folder', 1, now()"},
 	"model_promotions":             {"record", "id, name, stage, experiment_id, checkpoint_id, model_hash, set_at, set_by, reason", "gen_random_uuid(), 'm', 'staging', $e, gen_random_uuid(), 'h$n', now(), 'ana', 'r'"},
+	"archives":                     {"archive", "", ""},
 	"experiments_archive":          {"archive", "", ""},
 	"training_episodes_archive":    {"archive", "", ""},
 	"training_steps_archive":       {"archive", "", ""},
@@ -121,6 +122,8 @@ func tenants(t *testing.T, conn *pgx.Conn) {
 			execute(t, conn, "INSERT INTO "+table+" SELECT * FROM "+from)
 		}
 	}
+	execute(t, conn, `INSERT INTO archives (id, experiment_id, experiment_name, what, location, row_count, size_bytes, archived_at, created_by)
+		VALUES (repeat('a', 64), $1, 'old', 'experiment', 'folder', 1, 1, now(), $2)`, oldA, ana)
 	execute(t, conn, `DELETE FROM experiments WHERE id = $1`, oldA)
 }
 
@@ -269,7 +272,11 @@ func checkTable(t *testing.T, tx pgx.Tx, c caller, table string, s subject) {
 		expect("update", "UPDATE experiment_members SET role = 'write'", map[bool]int{true: 2, false: c.rows(false, 0)}[owner])
 		expect("delete", "DELETE FROM experiment_members", map[bool]int{true: 2, false: c.rows(c.reads, 1)}[owner])
 	case "archive":
-		for _, sql := range []string{"DELETE FROM " + table, "INSERT INTO " + table + " SELECT * FROM " + table, "UPDATE " + table + " SET created_by = created_by"} {
+		again := "INSERT INTO " + table + " SELECT * FROM " + table
+		if table == "archives" { // it has a key
+			again = "INSERT INTO archives SELECT (jsonb_populate_record(a, '{\"what\": \"steps\", \"id\": \"" + strings.Repeat("b", 64) + "\"}')).* FROM archives a"
+		}
+		for _, sql := range []string{"DELETE FROM " + table, again, "UPDATE " + table + " SET created_by = created_by"} {
 			if got := does(t, tx, sql); server && got < 1 || !server && got != refused {
 				t.Errorf("%s: %s: %d", c.name, sql, got)
 			}

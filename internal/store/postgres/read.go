@@ -16,7 +16,7 @@ import (
 // indexes only.
 const selectExperiments = `SELECT e.id::text, e.experiment_name, coalesce(e.description, ''),
 	CASE WHEN e.status = 'running' AND r.last_sign < now() - $1::interval THEN 'interrupted' ELSE e.status END,
-	e.created_at, e.completed_at, e.total_episodes, e.best_reward, t.total_reward, e.convergence_episode::bigint,
+	e.created_at, e.completed_at, e.archived_at, e.total_episodes, e.best_reward, t.total_reward, e.convergence_episode::bigint,
 	coalesce(e.created_by::text, ''), e.config, e.metadata, greatest(t.logged_at, s.logged_at)
 	FROM experiments e
 	LEFT JOIN LATERAL (SELECT max(coalesce(x.last_heartbeat, x.started_at)) AS last_sign
@@ -71,11 +71,11 @@ func (s *Store) Experiment(ctx context.Context, name string) (store.Experiment, 
 
 func scanExperiment(row pgx.CollectableRow) (store.Experiment, error) {
 	e := store.Experiment{Steps: -1}
-	var completed, last *time.Time
-	err := row.Scan(&e.ID, &e.Name, &e.Description, &e.Status, &e.CreatedAt, &completed, &e.TotalEpisodes, &e.BestReward,
+	var completed, archived, last *time.Time
+	err := row.Scan(&e.ID, &e.Name, &e.Description, &e.Status, &e.CreatedAt, &completed, &archived, &e.TotalEpisodes, &e.BestReward,
 		&e.LatestReward, &e.ConvergenceEpisode, &e.CreatedBy, (*[]byte)(&e.Config), (*[]byte)(&e.Metadata), &last)
 	e.CreatedAt = e.CreatedAt.UTC()
-	e.CompletedAt, e.LastRecord = utc(completed), utc(last)
+	e.CompletedAt, e.ArchivedAt, e.LastRecord = utc(completed), utc(archived), utc(last)
 	return e, err
 }
 

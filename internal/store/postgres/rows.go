@@ -188,6 +188,7 @@ func (d *decoder) decode(raw [][]byte) (*store.Stored, error) {
 	if d.schema.Key == 0 {
 		d.id = uuid.UUID(raw[4+len(d.schema.Fields)]).String()
 	}
+	r.ID = d.id
 	return r, nil
 }
 

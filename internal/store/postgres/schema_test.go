@@ -68,7 +68,7 @@ func TestPrintedSchemaIsUpToDate(t *testing.T) {
 	if _, err := s.Migrate(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
-	left := value[int](t, connect(t, url), `SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v') AND relname <> 'greenwave_schema_version'`)
+	left := value[int](t, connect(t, url), `SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') AND relname <> 'greenwave_schema_version'`)
 	if left != 0 {
 		t.Errorf("after going down all the way %d tables and views are left", left)
 	}
@@ -121,8 +121,8 @@ func TestComments(t *testing.T) {
 		}
 	}
 	rows, err := conn.Query(t.Context(), `SELECT c.relname || coalesce('.' || a.attname, '') FROM pg_class c
-		LEFT JOIN LATERAL (SELECT attname, attnum FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 UNION ALL SELECT NULL, 0) a ON c.relkind = 'r' OR a.attnum = 0
-		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v') AND c.relname <> 'greenwave_schema_version'
+		LEFT JOIN LATERAL (SELECT attname, attnum FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 UNION ALL SELECT NULL, 0) a ON c.relkind IN ('r', 'p') AND NOT c.relispartition OR a.attnum = 0
+		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND c.relname <> 'greenwave_schema_version'
 		  AND col_description(c.oid, a.attnum) IS NULL AND (a.attnum > 0 OR obj_description(c.oid, 'pg_class') IS NULL)`)
 	if err != nil {
 		t.Fatal(err)

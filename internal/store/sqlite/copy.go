@@ -21,12 +21,12 @@ var copied = []struct{ table, where string }{
 	{"experiments", "id = '%s'"},
 	{"training_runs", "experiment_id = '%s'"},
 	{"dead_letters", "run_id IN (SELECT id FROM training_runs WHERE experiment_id = '%s')"},
-	{"training_episodes", ""}, // these two are read as records: a query has no states
+	{"training_episodes", ""}, // these are read as records: a query has no states, and some may be archived
 	{"training_steps", ""},
 	{"model_checkpoints", "experiment_id = '%s'"},
 	{"validation_results", "experiment_id = '%s'"},
 	{"baseline_comparisons", "experiment_id = '%s'"},
-	{"run_resources", "experiment_id = '%s'"},
+	{"run_resources", ""},
 	{"alerts", "experiment_id = '%s'"},
 	{"model_files", "experiment_id = '%s'"},
 	{"model_promotions", "experiment_id = '%s'"},
@@ -171,7 +171,7 @@ func (t *tx) copyStatistics(ctx context.Context, from store.Reader, id string) e
 	return nil
 }
 
-// copyRecords copies the rows of a kind that has a key.
+// copyRecords copies the rows of a kind.
 func (t *tx) copyRecords(ctx context.Context, from store.Reader, experimentID string, schema *record.Schema, count func()) error {
 	run := &runRow{experimentID: canonical(experimentID)}
 	in, err := t.inserter(schema, run)
@@ -186,10 +186,7 @@ func (t *tx) copyRecords(ctx context.Context, from store.Reader, experimentID st
 		if err := in.bind(&store.Entry{Seq: stored.Seq, Time: stored.Time, Row: stored.Row}); err != nil {
 			return err
 		}
-		if stored.RunID == "" { // a row that was written by hand
-			n := len(in.values)
-			in.values[n-3], in.values[n-2] = nil, nil
-		}
+		in.own(stored)
 		if _, err := t.execStmt(in.stmt, in.values); err != nil {
 			return err
 		}

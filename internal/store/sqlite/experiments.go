@@ -20,7 +20,7 @@ const experimentSQL = `SELECT e.id, e.experiment_name, e.description,
 	      AND EXISTS (SELECT 1 FROM training_runs r WHERE r.experiment_id = e.id)
 	      AND NOT EXISTS (SELECT 1 FROM training_runs r WHERE r.experiment_id = e.id AND coalesce(r.last_heartbeat, r.started_at) >= ?1)
 	     THEN 'interrupted' ELSE e.status END,
-	e.created_at, e.completed_at, e.total_episodes, e.best_reward,
+	e.created_at, e.completed_at, e.archived_at, e.total_episodes, e.best_reward,
 	(SELECT total_reward FROM training_episodes WHERE experiment_id = e.id ORDER BY episode_number DESC LIMIT 1),
 	e.convergence_episode, e.created_by, e.config, e.metadata,
 	coalesce((SELECT max(last_heartbeat) FROM training_runs WHERE experiment_id = e.id),
@@ -85,12 +85,12 @@ func (s *Store) stale() string { return timeText(s.now().Add(-store.StaleAfter))
 
 func scanExperiment(row interface{ Scan(...any) error }) (store.Experiment, error) {
 	var (
-		e                        store.Experiment
-		description, owner       sql.NullString
-		created, completed, last any
-		config, metadata         string
+		e                                  store.Experiment
+		description, owner                 sql.NullString
+		created, completed, archived, last any
+		config, metadata                   string
 	)
-	err := row.Scan(&e.ID, &e.Name, &description, &e.Status, &created, &completed, &e.TotalEpisodes, &e.BestReward,
+	err := row.Scan(&e.ID, &e.Name, &description, &e.Status, &created, &completed, &archived, &e.TotalEpisodes, &e.BestReward,
 		&e.LatestReward, &e.ConvergenceEpisode, &owner, &config, &metadata, &last)
 	if err != nil {
 		return e, err
@@ -102,6 +102,9 @@ func scanExperiment(row interface{ Scan(...any) error }) (store.Experiment, erro
 	}
 	if e.CompletedAt, err = asTime(completed); err != nil {
 		return e, fmt.Errorf("experiments.completed_at of %q: %w", e.Name, err)
+	}
+	if e.ArchivedAt, err = asTime(archived); err != nil {
+		return e, fmt.Errorf("experiments.archived_at of %q: %w", e.Name, err)
 	}
 	if e.LastRecord, err = asTime(last); err != nil {
 		return e, fmt.Errorf("last record of %q: %w", e.Name, err)

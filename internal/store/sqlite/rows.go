@@ -43,18 +43,23 @@ func (s *Store) Rows(ctx context.Context, experimentID string, kind record.Kind)
 			yield(nil, err)
 			return
 		}
-		order := "t.logged_at, t.run_id, t.seq"
+		order, id := "t.logged_at, t.run_id, t.seq, t.id", ", t.id"
 		if schema.Key > 0 {
+			id = ""
 			order = "t." + strings.Join(fieldNames(schema)[:schema.Key], ", t.")
 		}
-		rows, err := db.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s t WHERE t.experiment_id = ? ORDER BY %s",
-			rowColumns(schema), schema.Table, order), canonical(experimentID))
+		rows, err := db.QueryContext(ctx, fmt.Sprintf("SELECT %s%s FROM %s t WHERE t.experiment_id = ? ORDER BY %s",
+			rowColumns(schema), id, schema.Table, order), canonical(experimentID))
 		if err != nil {
 			yield(nil, s.wrap(err))
 			return
 		}
 		defer rows.Close()
-		values, into := scanTargets(len(schema.Fields) + 4)
+		n := len(schema.Fields) + 4
+		if schema.Key == 0 {
+			n++
+		}
+		values, into := scanTargets(n)
 		stored := &store.Stored{Row: record.Row{Schema: schema, Values: make([]record.Value, len(schema.Fields))}}
 		for rows.Next() {
 			if err := rows.Scan(into...); err != nil {
@@ -64,6 +69,9 @@ func (s *Store) Rows(ctx context.Context, experimentID string, kind record.Kind)
 			if err := scanStored(stored, values); err != nil {
 				yield(nil, s.wrap(err))
 				return
+			}
+			if schema.Key == 0 {
+				stored.ID = asText(values[n-1])
 			}
 			if !yield(stored, nil) {
 				return

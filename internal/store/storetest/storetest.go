@@ -70,6 +70,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"Tokens", testTokens},
 		{"Models", testModels},
 		{"Usage", testUsage},
+		{"Archive", testArchive},
 		{"Query", testQuery},
 		{"QueryIsReadOnly", testQueryIsReadOnly},
 		{"NotFound", testNotFound},
