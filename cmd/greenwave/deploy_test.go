@@ -52,8 +52,8 @@ var deployLine = regexp.MustCompile(`(?:^|[ =/])greenwave ((?:[a-z]+ ?|--).*)$`)
 // Every command line in deploy/ and in the pages for operators is one that the program
 // understands.
 func TestDeployCommands(t *testing.T) {
-	files := []string{"../../docs/backup.md", "../../docs/upgrade.md", "../../docs/disaster.md", "../../docs/supabase.md",
-		deploy + "/README.md", deploy + "/cron/greenwave", deploy + "/systemd/greenwave.service", deploy + "/systemd/greenwave-backup.service"}
+	files := []string{"../../docs/backup.md", "../../docs/upgrade.md", "../../docs/disaster.md", "../../docs/supabase.md", "../../docs/retention.md",
+		deploy + "/README.md", deploy + "/cron/greenwave", deploy + "/systemd/greenwave.service", deploy + "/systemd/greenwave-backup.service", deploy + "/systemd/greenwave-archive.service"}
 	seen := 0
 	for _, file := range files {
 		text, err := os.ReadFile(file)

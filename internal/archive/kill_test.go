@@ -172,11 +172,12 @@ func TestKilledAnywhere(t *testing.T) {
 			var wg sync.WaitGroup
 			killed := make([]bool, 2)
 			for i, what := range []string{"archive", []string{"archive", "restore"}[round%2]} {
+				lives := time.Duration(random.IntN(60)) * time.Millisecond
 				wg.Go(func() {
 					cmd, lines := process(t, what, url, dir)
 					_, alive := <-lines // it works now
 					if alive {
-						<-time.After(time.Duration(random.IntN(60)) * time.Millisecond)
+						<-time.After(lives)
 					}
 					killed[i] = cmd.Process.Kill() == nil && alive
 					for range lines {

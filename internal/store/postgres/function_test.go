@@ -86,22 +86,40 @@ func TestArchive(t *testing.T) {
 	}
 }
 
+// Steps leave by whole episodes: one step that is younger, or has no time, keeps all of
+// its episode.
 func TestCleanup(t *testing.T) {
 	url := pgtest.Database(t)
 	migrated(t, url)
 	conn := connect(t, url)
 	execute(t, conn, `INSERT INTO experiments (experiment_name, status) VALUES ('done', 'completed'), ('running', 'running')`)
-	execute(t, conn, `INSERT INTO training_episodes (experiment_id, episode_number, timestamp) SELECT id, 1, now() - interval '99 days' FROM experiments`)
+	execute(t, conn, `INSERT INTO training_episodes (experiment_id, episode_number, timestamp) SELECT id, n, now() - interval '99 days' FROM experiments, generate_series(1, 6) n`)
+	// Episode n ended n * 10 days ago; its first step was 25 days before.
 	execute(t, conn, `INSERT INTO training_steps (experiment_id, episode_number, step_number, real_timestamp)
-		SELECT id, 1, n, now() - interval '10 days' * n FROM experiments, generate_series(1, 6) n`)
-	if n := value[int](t, conn, `SELECT cleanup_old_steps()`); n != 4 {
-		t.Errorf("deleted %d steps, want those of 30 to 60 days of the experiment that is done", n)
+		SELECT id, n, k, now() - interval '10 days' * n - interval '5 days' * (5 - k) FROM experiments, generate_series(1, 6) n, generate_series(0, 5) k`)
+	execute(t, conn, `INSERT INTO training_steps (experiment_id, episode_number, step_number) SELECT id, 6, 6 FROM experiments`)
+	left := func() string {
+		return strings.Join(names(t, conn, `SELECT format('%s: %s', episode_number, count(*)) FROM training_steps JOIN experiments e ON e.id = experiment_id
+			WHERE e.status = 'completed' GROUP BY episode_number ORDER BY episode_number`), ", ")
 	}
-	if n := value[int](t, conn, `SELECT cleanup_old_steps(days => 15)`); n != 1 {
-		t.Errorf("deleted %d more steps, want 1", n)
+	if n := value[int](t, conn, `SELECT cleanup_old_steps()`); n != 18 {
+		t.Errorf("deleted %d steps, want all of the episodes 3 to 5", n)
 	}
-	if n := value[int](t, conn, `SELECT count(*) FROM training_steps`); n != 7 {
-		t.Errorf("%d steps are left, want 7", n)
+	if got := left(); got != "1: 6, 2: 6, 6: 7" {
+		t.Errorf("steps of the episodes that are left: %s", got)
+	}
+	if n := value[int](t, conn, `SELECT cleanup_old_steps(days => 15)`); n != 6 {
+		t.Errorf("deleted %d more steps, want those of episode 2", n)
+	}
+	if n := value[int](t, conn, `SELECT count(*) FROM training_steps`); n != 13+37 {
+		t.Errorf("%d steps are left, want 13 and those of the experiment that runs", n)
+	}
+	if n := value[int](t, conn, `SELECT count(*) FROM training_episodes`); n != 12 {
+		t.Errorf("%d episodes are left", n)
+	}
+	recount(t, conn)
+	if _, err := conn.Exec(t.Context(), `SELECT cleanup_old_steps(-1)`); err == nil {
+		t.Error("negative days were taken")
 	}
 }
 

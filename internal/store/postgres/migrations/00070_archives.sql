@@ -88,9 +88,55 @@ END
 $$;
 -- +goose StatementEnd
 
+-- Whole episodes only: as long as one of its steps is younger, or has no time, all of an
+-- episode stay, so that nobody takes a part of an episode for all of it. The lock keeps
+-- writers of the experiment out until the end; one that is being written to is left for
+-- the next time.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION cleanup_old_steps(days INTEGER DEFAULT 30) RETURNS BIGINT LANGUAGE plpgsql AS $$
+DECLARE
+    limit_time timestamptz := now() - interval '1 day' * cleanup_old_steps.days;
+    old        uuid;
+    some       bigint;
+    n          bigint := 0;
+BEGIN
+    IF days < 0 THEN
+        RAISE EXCEPTION 'days is %: must not be negative', days USING ERRCODE = '22023';
+    END IF;
+    FOR old IN SELECT id FROM experiments WHERE status <> 'running' ORDER BY id FOR UPDATE SKIP LOCKED LOOP
+        DELETE FROM training_steps s USING (
+            SELECT episode_number FROM training_steps WHERE experiment_id = old
+             GROUP BY episode_number HAVING bool_and(coalesce(real_timestamp < limit_time, false))) e
+         WHERE s.experiment_id = old AND s.episode_number = e.episode_number;
+        GET DIAGNOSTICS some = ROW_COUNT;
+        n := n + some;
+    END LOOP;
+    RETURN n;
+END
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION cleanup_old_steps(integer) IS 'Deletes the steps of episodes that ended more than the given days ago, of experiments that do not run, and returns how many. An episode''s steps go all or stay all; episodes stay.';
+
 SELECT greenwave_protect_all();
 
 -- +goose Down
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION cleanup_old_steps(days INTEGER DEFAULT 30) RETURNS BIGINT LANGUAGE plpgsql AS $$
+DECLARE
+    n bigint;
+BEGIN
+    IF days < 0 THEN
+        RAISE EXCEPTION 'days is %: must not be negative', days USING ERRCODE = '22023';
+    END IF;
+    DELETE FROM training_steps s USING experiments e
+     WHERE e.id = s.experiment_id AND e.status <> 'running'
+       AND s.real_timestamp < now() - interval '1 day' * cleanup_old_steps.days;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    RETURN n;
+END
+$$;
+-- +goose StatementEnd
+COMMENT ON FUNCTION cleanup_old_steps(integer) IS 'Deletes the steps that are older than the given days of experiments that do not run and returns how many. Episodes stay.';
 -- +goose StatementBegin
 DO $$
 BEGIN
