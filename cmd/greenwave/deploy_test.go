@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/greenwave-traffic/greenwave/internal/archive"
 )
 
 const deploy = "../../deploy"
@@ -85,6 +87,14 @@ func TestDeployCommands(t *testing.T) {
 	}
 	if seen < 25 {
 		t.Errorf("only %d command lines were found", seen)
+	}
+}
+
+// The example of rules is one that the program takes.
+func TestDeployRetention(t *testing.T) {
+	rules, _, err := archive.Load(deploy + "/retention.example.json")
+	if err != nil || len(rules.Rules) != 2 {
+		t.Errorf("%+v, %v", rules, err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"math"
 	"strings"
+	"sync"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -143,8 +144,10 @@ func tableIndex(schema *record.Schema) int {
 }
 
 // storedReader writes stored rows, each with its own run, in COPY's binary format as
-// they are read. As with copyReader, the driver reads in a goroutine of its own.
+// they are read. As with copyReader, the driver reads in a goroutine of its own and may
+// leave it behind; stop waits for it.
 type storedReader struct {
+	mu                sync.Mutex
 	schema            *record.Schema
 	experiment, owner [16]byte
 	next              func() (*store.Stored, error, bool)
@@ -173,6 +176,8 @@ func newStoredReader(schema *record.Schema, experimentID, owner string, rows ite
 
 // Read implements io.Reader.
 func (r *storedReader) Read(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for len(r.buf)-r.off < len(p) && !r.ended {
 		if r.off > 0 {
 			r.buf, r.off = r.buf[:copy(r.buf, r.buf[r.off:])], 0
@@ -218,6 +223,9 @@ func (r *storedReader) append(row *store.Stored) error {
 
 // stop ends the reading and returns why rows could not be had.
 func (r *storedReader) stop() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.buf, r.off, r.ended = nil, 0, true
 	r.end()
 	return r.err
 }

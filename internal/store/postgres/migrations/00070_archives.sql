@@ -97,7 +97,7 @@ CREATE OR REPLACE FUNCTION cleanup_old_steps(days INTEGER DEFAULT 30) RETURNS BI
 DECLARE
     limit_time timestamptz := now() - interval '1 day' * cleanup_old_steps.days;
     old        uuid;
-    some       bigint;
+    gone       bigint;
     n          bigint := 0;
 BEGIN
     IF days < 0 THEN
@@ -108,8 +108,8 @@ BEGIN
             SELECT episode_number FROM training_steps WHERE experiment_id = old
              GROUP BY episode_number HAVING bool_and(coalesce(real_timestamp < limit_time, false))) e
          WHERE s.experiment_id = old AND s.episode_number = e.episode_number;
-        GET DIAGNOSTICS some = ROW_COUNT;
-        n := n + some;
+        GET DIAGNOSTICS gone = ROW_COUNT;
+        n := n + gone;
     END LOOP;
     RETURN n;
 END
