@@ -132,7 +132,7 @@ func TestKilledAtEachStage(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, url string) {
 		db := migrated(t, url)
-		before := fill(t, db, 3, 300)
+		before := fill(t, db, 2, 150)
 		dir := t.TempDir()
 		for _, stage := range []string{"exported", "stored", "noted", "checked", "removed"} {
 			cmd, lines := process(t, "archive "+stage, url, dir)
@@ -164,11 +164,11 @@ func TestKilledAnywhere(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, url string) {
 		db := migrated(t, url)
-		before := fill(t, db, 4, 2000)
+		before := fill(t, db, 3, 800)
 		dir := t.TempDir()
 		random := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
 		kills := 0
-		for round := 0; kills < 16; round++ {
+		for round := 0; kills < 8; round++ {
 			var wg sync.WaitGroup
 			killed := make([]bool, 2)
 			for i, what := range []string{"archive", []string{"archive", "restore"}[round%2]} {
