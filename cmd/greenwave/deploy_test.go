@@ -100,11 +100,11 @@ func TestDeployRetention(t *testing.T) {
 
 // shellWords splits a command line as a shell would, up to a comment or a redirection.
 func shellWords(line string) (list []string) {
-	for _, w := range regexp.MustCompile(`'[^']*'|\S+`).FindAllString(line, -1) {
+	for _, w := range regexp.MustCompile(`'[^']*'|"[^"]*"|\S+`).FindAllString(line, -1) {
 		if w == "#" || strings.HasPrefix(w, ">") || w == "||" || w == "&&" {
 			return list
 		}
-		list = append(list, strings.Trim(w, "'"))
+		list = append(list, strings.Trim(w, `'"`))
 	}
 	return list
 }
