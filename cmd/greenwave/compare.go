@@ -103,7 +103,7 @@ func (a *app) origin() report.Origin {
 }
 
 // command is the command line without what belongs to this machine: the database, which
-// may have a password, and where the output goes.
+// may have a password, where the journals are, and where the output goes.
 func (a *app) command() string {
 	parts := []string{"greenwave"}
 	skip := false
@@ -112,7 +112,7 @@ func (a *app) command() string {
 		switch {
 		case skip:
 			skip = false
-		case name == "--db" || name == "--config" || name == "--out":
+		case name == "--db" || name == "--config" || name == "--out" || name == "--runs":
 			skip = !joined
 		default:
 			if strings.ContainsAny(arg, " '\"$&;|<>()*?") {

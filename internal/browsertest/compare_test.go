@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -126,5 +127,17 @@ func TestCompareOnTests(t *testing.T) {
 	b.until("the way from the experiment", `[...document.querySelectorAll("a")].some((a) => a.innerText.includes("pair by pair"))`)
 	value[bool](b, `[...document.querySelectorAll("a")].find((a) => a.innerText.includes("pair by pair")).click(), true`)
 	b.until("the baseline", `location.pathname === "/compare/tests" && document.body.innerText.includes("corridor-s1:fixed_time")`)
-	b.quiet()
+
+	// What is stored is shown with the experiment, marked where it compares unlike things.
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), path, "compare", "corridor-s1", "short", "--force", "--record", "--runs", runs, "--db", "sqlite:"+filepath.Join(dir, "serve.db")).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	b.visit("/experiments/corridor-s1?tab=baselines")
+	b.until("the stored comparison", `[...document.querySelectorAll(".card")].some((c) => c.innerText.includes("short · unlike things compared") && /Full delay .* against .* after Holm's correction p = .*; methods of version 2\./.test(c.innerText))`)
+	b.inspect("experiment-baselines-stored")
 }
