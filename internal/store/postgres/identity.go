@@ -22,9 +22,8 @@ func queueAssume(ctx context.Context, b *pgx.Batch) {
 }
 
 // reading gives a connection for one statement that reads as the caller; end gives it
-// back. With held the statement is in a transaction that may only read, also where nobody
-// is to be played.
-func (s *Store) reading(ctx context.Context, held bool) (q querier, end func(), err error) {
+// back.
+func (s *Store) reading(ctx context.Context) (q querier, end func(), err error) {
 	if s.snapshot != nil {
 		return s.snapshot.tx, func() {}, nil
 	}
@@ -32,7 +31,7 @@ func (s *Store) reading(ctx context.Context, held bool) (q querier, end func(), 
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, ok := store.IdentityOf(ctx); !ok && !held {
+	if _, ok := store.IdentityOf(ctx); !ok {
 		return conn, conn.Release, nil
 	}
 	end = func() {

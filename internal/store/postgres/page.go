@@ -57,7 +57,7 @@ func (s *Store) stretch(ctx context.Context, schema *record.Schema, experimentID
 	defer cancel(nil)
 	timer := time.AfterFunc(s.timeout, func() { cancel(errNoAnswer) })
 	defer timer.Stop()
-	conn, end, err := s.reading(ctx, false)
+	conn, end, err := s.reading(ctx)
 	if err != nil {
 		return 0, last, false, noAnswer(ctx, err)
 	}

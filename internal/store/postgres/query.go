@@ -38,11 +38,17 @@ func (s *Store) Query(ctx context.Context, sql string) (*store.Table, error) {
 		cancel(nil)
 		return nil, s.wrapQuery(err)
 	}
-	q, end, err := s.reading(ctx, true)
+	tx, end, err := s.queryTx(ctx)
 	if err != nil {
 		return fail(err)
 	}
-	rows, err := q.Query(ctx, sql, pgx.QueryExecModeDescribeExec, textFormat)
+	if id, ok := store.IdentityOf(ctx); ok && s.snapshot == nil {
+		if _, err := tx.Exec(ctx, assume, id.Role, id.Claims); err != nil {
+			end()
+			return fail(err)
+		}
+	}
+	rows, err := tx.Query(ctx, sql, pgx.QueryExecModeDescribeExec, textFormat)
 	if err != nil {
 		end()
 		return fail(err)
@@ -79,6 +85,19 @@ func (s *Store) Query(ctx context.Context, sql string) (*store.Table, error) {
 		}
 	}
 	return table, nil
+}
+
+// queryTx begins the transaction of a query; end undoes it.
+func (s *Store) queryTx(ctx context.Context) (tx pgx.Tx, end func(), err error) {
+	if s.snapshot != nil {
+		return s.snapshot.tx, func() {}, nil
+	}
+	tx, err = s.pool.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
+	return tx, func() {
+		undo, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer stop()
+		tx.Rollback(undo)
+	}, err
 }
 
 // wrapQuery leaves what the author of the query did wrong without a class.

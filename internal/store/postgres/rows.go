@@ -106,7 +106,7 @@ func (s *Store) page(ctx context.Context, d *decoder, experimentID string, p *po
 	defer cancel(nil)
 	timer := time.AfterFunc(s.timeout, func() { cancel(errNoAnswer) })
 	defer timer.Stop()
-	conn, end, err := s.reading(ctx, false)
+	conn, end, err := s.reading(ctx)
 	if err != nil {
 		return 0, false, noAnswer(ctx, err)
 	}
