@@ -346,7 +346,7 @@ func textArg(v record.Value) any {
 }
 
 func (t *txn) copyRows(ctx context.Context, into, experimentID, owner, runID string, rows []*store.Entry) error {
-	r, err := newCopyReader(experimentID, owner, runID, rows)
+	r, err := copyEntries(experimentID, owner, runID, rows)
 	if err != nil {
 		return err
 	}

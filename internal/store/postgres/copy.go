@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"strings"
 	"sync"
@@ -33,58 +34,46 @@ func copySQL(table string, s *record.Schema) string {
 	return "COPY " + table + " (" + strings.Join(columns(s), ", ") + ") FROM STDIN (FORMAT binary)"
 }
 
-// copyReader writes entries in COPY's binary format as they are read, holding one
-// row at a time.
+// copyReader writes rows in COPY's binary format as they are read, holding one row at a
+// time.
 //
 // The driver reads in a goroutine of its own and, when the connection breaks, does
 // not wait for it; stop does.
 type copyReader struct {
-	mu                     sync.Mutex
-	experiment, run, owner [16]byte
-	runID                  string
-	rows                   []*store.Entry
-	buf                    []byte
-	off                    int
-	ended                  bool
-	err                    error // why a row cannot be written
+	mu    sync.Mutex
+	row   func(b []byte) (_ []byte, more bool, err error) // appends the next row; false behind the last
+	end   func()                                          // lets go of the rows
+	buf   []byte
+	off   int
+	ended bool
+	err   error // why a row cannot be written
 }
 
-func newCopyReader(experimentID, owner, runID string, rows []*store.Entry) (*copyReader, error) {
-	experiment, err := uuid.Parse(experimentID)
-	if err != nil {
-		return nil, fmt.Errorf("%w: experiment id %q is not a UUID", store.ErrRefused, experimentID)
-	}
-	run, err := uuid.Parse(runID)
-	if err != nil {
-		return nil, fmt.Errorf("%w: run id %q is not a UUID", store.ErrRefused, runID)
-	}
-	by, err := uuid.Parse(owner)
-	if err != nil {
-		return nil, fmt.Errorf("%w: owner %q of the experiment is not a UUID", store.ErrRefused, owner)
-	}
-	r := &copyReader{experiment: experiment, run: run, owner: by, runID: runID, rows: rows, buf: make([]byte, 0, 64<<10)}
-	r.buf = append(r.buf, copyHeader...)
-	return r, nil
+const copyHeader = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+
+func newCopyReader(row func([]byte) ([]byte, bool, error), end func()) *copyReader {
+	return &copyReader{row: row, end: end, buf: append(make([]byte, 0, 64<<10), copyHeader...)}
 }
 
 // Read fills p: a message of the protocol carries as many bytes as one call returns.
 func (r *copyReader) Read(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.err != nil {
+		return 0, r.err
+	}
 	for len(r.buf)-r.off < len(p) && !r.ended {
 		if r.off > 0 {
-			r.buf = r.buf[:copy(r.buf, r.buf[r.off:])]
-			r.off = 0
+			r.buf, r.off = r.buf[:copy(r.buf, r.buf[r.off:])], 0
 		}
-		if len(r.rows) == 0 {
-			r.buf = binary.BigEndian.AppendUint16(r.buf, math.MaxUint16) // trailer: -1
-			r.ended = true
-			break
-		}
-		if r.err = r.appendRow(r.rows[0]); r.err != nil {
+		var more bool
+		if r.buf, more, r.err = r.row(r.buf); r.err != nil {
 			return 0, r.err
 		}
-		r.rows = r.rows[1:]
+		if !more {
+			r.buf = binary.BigEndian.AppendUint16(r.buf, math.MaxUint16) // trailer: -1
+			r.ended = true
+		}
 	}
 	n := copy(p, r.buf[r.off:])
 	r.off += n
@@ -94,31 +83,94 @@ func (r *copyReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-const copyHeader = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-
-// stop ends the reading, so that the entries are the caller's again, and returns why
-// a row could not be written.
+// stop ends the reading, so that the rows are the caller's again, and returns why a row
+// could not be had or written.
 func (r *copyReader) stop() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.rows, r.buf, r.off, r.ended = nil, nil, 0, true
+	r.buf, r.off, r.ended = nil, 0, true
+	r.end()
 	return r.err
 }
 
-func (r *copyReader) appendRow(e *store.Entry) (err error) {
-	id := ""
-	if e.Row.Schema.Key == 0 {
-		id = store.RowID(r.runID, e.Seq)
+// copyEntries reads the entries of one run, which are of one table.
+func copyEntries(experimentID, owner, runID string, rows []*store.Entry) (*copyReader, error) {
+	o, err := originOf(rows[0].Row.Schema, experimentID, owner)
+	if err == nil {
+		err = o.setRun(runID)
 	}
-	r.buf, err = appendRow(r.buf, &origin{e.Row.Schema, &r.experiment, &r.owner, &r.run}, id, e.Seq, e.Time, &e.Row)
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return newCopyReader(func(b []byte) ([]byte, bool, error) {
+		if len(rows) == 0 {
+			return b, false, nil
+		}
+		e, id := rows[0], ""
+		rows = rows[1:]
+		if o.schema.Key == 0 {
+			id = store.RowID(runID, e.Seq)
+		}
+		b, err := appendRow(b, o, id, e.Seq, e.Time, &e.Row)
+		return b, true, err
+	}, func() { rows = nil }), nil
 }
 
-// origin is what rows of one table, experiment and run have in common. A row that was
-// inserted by hand has no run.
+// copyStored reads stored rows of one table, each with its own run.
+func copyStored(schema *record.Schema, experimentID, owner string, rows iter.Seq2[*store.Stored, error]) (*copyReader, error) {
+	o, err := originOf(schema, experimentID, owner)
+	if err != nil {
+		return nil, err
+	}
+	next, end := iter.Pull2(rows)
+	run := ""
+	return newCopyReader(func(b []byte) ([]byte, bool, error) {
+		row, err, more := next()
+		if !more || err != nil {
+			return b, more, err
+		}
+		if row.RunID != run {
+			run = row.RunID
+			if err := o.setRun(run); err != nil {
+				return b, true, err
+			}
+		}
+		b, err = appendRow(b, o, row.ID, row.Seq, row.Time, &row.Row)
+		return b, true, err
+	}, end), nil
+}
+
+// origin is what rows of one table, experiment and run have in common.
 type origin struct {
-	schema                 *record.Schema
-	experiment, owner, run *[16]byte
+	schema            *record.Schema
+	experiment, owner [16]byte
+	run               [16]byte
+	byHand            bool // the row was inserted by hand and has no run
+}
+
+func originOf(schema *record.Schema, experimentID, owner string) (*origin, error) {
+	experiment, err := uuid.Parse(experimentID)
+	if err != nil {
+		return nil, fmt.Errorf("%w: experiment id %q is not a UUID", store.ErrRefused, experimentID)
+	}
+	by, err := uuid.Parse(owner)
+	if err != nil {
+		return nil, fmt.Errorf("%w: owner %q of the experiment is not a UUID", store.ErrRefused, owner)
+	}
+	return &origin{schema: schema, experiment: experiment, owner: by, byHand: true}, nil
+}
+
+// setRun names the run of the rows that follow; "" is none.
+func (o *origin) setRun(id string) error {
+	if o.byHand = id == ""; o.byHand {
+		return nil
+	}
+	run, err := uuid.Parse(id)
+	if err != nil {
+		return fmt.Errorf("%w: run id %q is not a UUID", store.ErrRefused, id)
+	}
+	o.run = run
+	return nil
 }
 
 func appendRow(b []byte, o *origin, id string, seq uint64, logged time.Time, row *record.Row) ([]byte, error) {
@@ -147,7 +199,7 @@ func appendRow(b []byte, o *origin, id string, seq uint64, logged time.Time, row
 	} else {
 		b = appendJSON(b, row.Extra)
 	}
-	if o.run == nil {
+	if o.byHand {
 		b = appendNull(appendNull(b))
 	} else {
 		b = appendInt8(appendBytes(b, o.run[:]), int64(seq))

@@ -2,17 +2,11 @@ package postgres
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"iter"
-	"math"
 	"strings"
-	"sync"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/greenwave-traffic/greenwave/internal/store"
@@ -87,7 +81,7 @@ func (s *Store) restoreKind(ctx context.Context, tx pgx.Tx, schema *record.Schem
 	if _, err := tx.Exec(ctx, m.create); err != nil {
 		return err
 	}
-	in, err := newStoredReader(schema, r.Archived.ExperimentID, owner, r.Rows(schema.Kind))
+	in, err := copyStored(schema, r.Archived.ExperimentID, owner, r.Rows(schema.Kind))
 	if err != nil {
 		return err
 	}
@@ -141,91 +135,4 @@ func tableIndex(schema *record.Schema) int {
 		}
 	}
 	return -1
-}
-
-// storedReader writes stored rows, each with its own run, in COPY's binary format as
-// they are read. As with copyReader, the driver reads in a goroutine of its own and may
-// leave it behind; stop waits for it.
-type storedReader struct {
-	mu                sync.Mutex
-	schema            *record.Schema
-	experiment, owner [16]byte
-	next              func() (*store.Stored, error, bool)
-	end               func()
-	buf               []byte
-	off               int
-	ended             bool
-	err               error
-	runText           string
-	run               [16]byte
-}
-
-func newStoredReader(schema *record.Schema, experimentID, owner string, rows iter.Seq2[*store.Stored, error]) (*storedReader, error) {
-	r := &storedReader{schema: schema}
-	var err error
-	if r.experiment, err = uuid.Parse(experimentID); err == nil {
-		r.owner, err = uuid.Parse(owner)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", store.ErrRefused, err)
-	}
-	r.next, r.end = iter.Pull2(rows)
-	r.buf = append(r.buf, copyHeader...)
-	return r, nil
-}
-
-// Read implements io.Reader.
-func (r *storedReader) Read(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for len(r.buf)-r.off < len(p) && !r.ended {
-		if r.off > 0 {
-			r.buf, r.off = r.buf[:copy(r.buf, r.buf[r.off:])], 0
-		}
-		row, err, more := r.next()
-		switch {
-		case !more:
-			r.buf = binary.BigEndian.AppendUint16(r.buf, math.MaxUint16)
-			r.ended = true
-		case err != nil:
-			r.err = err
-			return 0, err
-		default:
-			if r.err = r.append(row); r.err != nil {
-				return 0, r.err
-			}
-		}
-	}
-	n := copy(p, r.buf[r.off:])
-	r.off += n
-	if n == 0 {
-		return 0, io.EOF
-	}
-	return n, nil
-}
-
-func (r *storedReader) append(row *store.Stored) error {
-	var run *[16]byte
-	if row.RunID != "" {
-		if row.RunID != r.runText {
-			id, err := uuid.Parse(row.RunID)
-			if err != nil {
-				return fmt.Errorf("%w: run id %q is not a UUID", store.ErrRefused, row.RunID)
-			}
-			r.run, r.runText = id, row.RunID
-		}
-		run = &r.run
-	}
-	b, err := appendRow(r.buf, &origin{r.schema, &r.experiment, &r.owner, run}, row.ID, row.Seq, row.Time, &row.Row)
-	r.buf = b
-	return err
-}
-
-// stop ends the reading and returns why rows could not be had.
-func (r *storedReader) stop() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.buf, r.off, r.ended = nil, 0, true
-	r.end()
-	return r.err
 }
