@@ -21,9 +21,10 @@ const plans = [
 // What the cards and the time left need of the last episodes.
 const recentColumns = ["total_reward", "extra.full_delay", "avg_waiting_time", "passenger_throughput", "buses_processed", "jeepneys_processed", "pt_service_efficiency", "pt_avg_waiting", "timestamp", "episode_duration_minutes"];
 
-// overview is the charts of an experiment. options: {name, url, addressed, drawn}. It
-// reads the series and keeps them up to date when fresh is called.
-export function overview({ name, url, addressed, drawn }) {
+// overview is the charts of an experiment. options: {name, url, addressed, drawn, none};
+// none says why there is nothing to draw. It reads the series and keeps them up to date
+// when fresh is called.
+export function overview({ name, url, addressed, drawn, none }) {
 	let smooth = Number(url.get("smooth") ?? 10), axis = url.get("x") ?? "episode";
 	let components = [], validations = [], alerts = [], stored = { x: [] }, thinned = false, detail = null, gone = false;
 	const recent = { x: [] };
@@ -147,7 +148,7 @@ export function overview({ name, url, addressed, drawn }) {
 		const any = (k) => stored[k]?.some((v) => v !== null);
 		const last = Math.max(recent.x[recent.x.length - 1] ?? -1, axis === "episode" ? stored.x[stored.x.length - 1] ?? -1 : -1);
 		for (const [id, chart] of charts) {
-			chart.none = "No episode yet. The first one appears here at its end.";
+			chart.none = none();
 			chart.el.hidden = id !== "reward" && !chart.series.some((c) => !c.dots && any(c.key));
 			if (!chart.el.hidden) chart.set(x, chart.series.map((c) => (c.dots ? dots(x) : from[c.key] ?? x.map(() => null))));
 			chart.plotHost.dataset.last = String(last);

@@ -16,7 +16,8 @@ export function experiment(view, name) {
 	let detail, newest, validations = [], baselines = [], open = null, gone = false;
 	const own = coloursOf([name]).get(name);
 	const head = h("div", { class: "page-head" }), trouble = h("div"), cards = h("div", { class: "cards" }), panel = h("div", { role: "tabpanel", id: "panel" });
-	const charts = overview({ name, url, addressed: address, drawn: () => { drawCards(); drawHead(); } });
+	const charts = overview({ name, url, addressed: address, drawn: () => { drawCards(); drawHead(); },
+		none: () => (detail?.archived_at ? "The episodes are in an archive: greenwave archive restore brings them back." : "No episode yet. The first one appears here at its end.") });
 	let tab = names.find((n) => n.toLowerCase() === url.get("tab")) ?? "Overview";
 	const bar = h("div", { class: "tabs", role: "tablist", "aria-label": "About this experiment" }, names.map((n) => h("button", { role: "tab", type: "button", id: "tab-" + n, "aria-controls": "panel", onclick: () => choose(n) }, n)));
 	bar.addEventListener("keydown", (e) => {
@@ -73,7 +74,7 @@ export function experiment(view, name) {
 
 	function drawCards() {
 		const last = (k) => mean(there(k).slice(-20));
-		const card = (title, value, unit, change, ...notes) => h("div", { class: "card" }, h("div", { class: "soft" }, title), h("div", { class: "big" }, value, unit && h("small", {}, " " + unit)), h("div", { class: "small" }, change ?? (value === "–" && detail ? h("span", { class: "soft" }, "not recorded") : "")), notes.filter(Boolean).map((n) => h("div", { class: "soft small" }, n)));
+		const card = (title, value, unit, change, ...notes) => h("div", { class: "card" }, h("div", { class: "soft" }, title), h("div", { class: "big" }, value, unit && h("small", {}, " " + unit)), h("div", { class: "small" }, change ?? (value === "–" && detail ? h("span", { class: "soft" }, detail.archived_at ? "in an archive" : "not recorded") : "")), notes.filter(Boolean).map((n) => h("div", { class: "soft small" }, n)));
 		const latest = validations.filter((v) => v.test_scenario?.split !== "test").reduce((a, v) => (a === null || v.validation_episode > a ? v.validation_episode : a), null);
 		const checked = (pick) => mean(validations.filter((v) => v.test_scenario?.split !== "test" && v.validation_episode === latest).map(pick).filter((v) => typeof v === "number"));
 		const said = (v, unit = "", digits = 4) => latest !== null && v !== null && `validation after ${count(latest)}: ${number(v, digits)}${unit}`;
@@ -108,13 +109,13 @@ export function experiment(view, name) {
 	function drawHead() {
 		if (!detail || !open || newest === undefined) return;
 		const e = detail, episode = charts.recent.x[charts.recent.x.length - 1] ?? newest;
-		const key = JSON.stringify([e, episode, left(), age(e.last_record), e.archived_at, open.length]);
+		const key = JSON.stringify([e, episode, left(), age(e.last_record), open.length]);
 		if (key === drawn) return;
 		drawn = key;
 		put(head, h("div", { class: "row between" },
 			h("div", {}, h("h1", {}, h("span", { class: "run", style: { background: `var(${own})` }, "aria-hidden": "true" }), e.name), h("div", { class: "soft" }, e.description ?? "")),
 			h("div", { class: "row" }, h("span", { class: "state " + e.status }, shape(e.status), " ", e.status), h("span", {}, progress(e), h("span", { class: "soft" }, left())),
-				h("span", { class: "soft", title: clock(e.last_record) }, e.last_record ? `last record ${age(e.last_record)} ago` : e.archived_at ? `episodes and steps are in an archive since ${e.archived_at.slice(0, 10)}` : "no record yet"),
+				h("span", { class: "soft", title: clock(e.last_record) }, e.archived_at ? `episodes and steps are in an archive since ${e.archived_at.slice(0, 10)}` : e.last_record ? `last record ${age(e.last_record)} ago` : "no record yet"),
 				open.length > 0 && h("a", { class: "bad", href: "/alerts?experiment=" + encodeURIComponent(e.name) }, `⚠ ${open.length} open ${open.length === 1 ? "alert" : "alerts"}`),
 				h("a", { class: "target", href: "/compare?experiments=" + encodeURIComponent(e.name.includes(",") ? e.id : e.name) }, "compare"),
 				episode >= 0 && h("a", { class: "target", href: `${path(e.name)}/episodes/${episode}` }, "latest episode"))));
